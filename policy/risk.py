@@ -25,6 +25,15 @@ _REACHING_OUT = frozenset(
     ("fetch", "clone", "pull", "push", "ls-remote", "submodule", "remote-https", "archive")
 )
 
+# gcc(1), "Link Options", and ld(1): options that take no value, and stand for nothing but themselves.
+_PLAIN_LINK_ARGUMENTS = frozenset(
+    str.split(
+        "-pthread -rdynamic -static-libgcc -static-libstdc++ -Wl,--as-needed "
+        "-Wl,--no-as-needed -Wl,--no-undefined -Wl,--gc-sections -Wl,--export-dynamic "
+        "-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,defs -Wl,-z,nodelete"
+    )
+)
+
 _GIT = "git's folder: its settings can hold a token on CI services"
 _READ = (  # The first that covers a path counts; all are folders.
     ("$WORKSPACE/.git/**", Risk.MEDIUM, _GIT),
@@ -200,6 +209,8 @@ def _of_host(pattern: str) -> tuple[Risk, str]:
 
 def _of_directive(pattern: str) -> tuple[Risk, str]:
     key, _, value = pattern.partition("=")
+    if key in LINK_ARGUMENTS and value in _PLAIN_LINK_ARGUMENTS:
+        return Risk.MEDIUM, "it is an option of the linker that names no file and runs nothing"
     if key in LINK_ARGUMENTS or key == "rustc-flags":
         return Risk.HIGH, "arguments of the linker can run programs and add code to yours"
     if key == "rustc-link-search":

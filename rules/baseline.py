@@ -244,6 +244,9 @@ QUIET = (
     "/run/nscd/**",
     "/var/run/nscd/**",
     "/var/cache/nscd/**",
+    # ldconfig(8), which libtool asks for the folders of libraries: it looks at each library instead.
+    "/var/cache/ldconfig",
+    "/var/cache/ldconfig/aux-cache",
     "/var/lib/sss/**",
     "/run/systemd/userdb/**",
     "/var/run/systemd/userdb/**",
@@ -287,6 +290,8 @@ OF_PROGRAMS = (
     "/sys",
     "/sys/fs/cgroup/**",
     "/tmp",  # noqa: S108
+    "/var/cache/ldconfig",
+    "/var/cache/ldconfig/aux-cache",
     "/var/tmp",  # noqa: S108
 )
 """Of `QUIET`, what is no habit where a script or a macro looks itself.

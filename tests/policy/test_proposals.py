@@ -935,6 +935,6 @@ def test_many_files_of_a_home_folder_are_suggested_as_they_are() -> None:
     # Of one kind in one folder, they are that kind there and nothing below.
     alike = _one(*_reads(*(f"$HOME/sdk/include/{n}x.h" for n in range(40))))
     assert [rule.pattern for rule in alike.suggestion.rules] == ["$HOME/sdk/include/*.h"]
-    # What belongs to the build is suggested as a folder.
-    own = _one(*_reads(*(f"$WORKSPACE/data/{n % 8}/{n}x" for n in range(40))))
+    # What belongs to the build is suggested as what will do.
+    own = _one(*_reads(*(f"$WORKSPACE/data/{'xy'[n % 2]}{'z' * n}/{n}x" for n in range(40))))
     assert [rule.pattern for rule in own.suggestion.rules] == ["$WORKSPACE/data/**"]

@@ -59,6 +59,12 @@ from buildperm.policy.rule import Rule
         (Kind.ENV, "MY_SETTING", Risk.LOW),
         (Kind.ENV, "GITHUB_TOKEN", Risk.CRITICAL),
         (Kind.DIRECTIVE, "rustc-link-arg=-lm", Risk.HIGH),
+        (Kind.DIRECTIVE, "rustc-link-arg=-pthread", Risk.MEDIUM),
+        (Kind.DIRECTIVE, "rustc-link-arg-bins=-Wl,-z,relro", Risk.MEDIUM),
+        (Kind.DIRECTIVE, "rustc-link-arg=-no-pie", Risk.HIGH),  # It takes a protection away.
+        (Kind.DIRECTIVE, "rustc-link-arg=-pthread*", Risk.HIGH),
+        (Kind.DIRECTIVE, "rustc-link-arg=-Wl,-z,relro,-rpath=/x", Risk.HIGH),
+        (Kind.DIRECTIVE, "rustc-flags=-pthread", Risk.HIGH),
         (Kind.DIRECTIVE, "rustc-flags=-L /opt/x", Risk.HIGH),
         (Kind.DIRECTIVE, "rustc-link-search=native=$MANIFEST_DIR/lib", Risk.MEDIUM),
         (Kind.DIRECTIVE, "rustc-link-search=/opt/x", Risk.HIGH),
@@ -90,7 +96,7 @@ def test_programs_of_presets_are_judged_no_higher_than_the_preset_but_for_interp
         "java",
         "perl",
     }
-    shells = {"sh", "dash", "bash"} | interpreters
+    shells = {"sh", "dash", "bash", "zsh"} | interpreters
     for preset in presets.PRESETS.values():
         for rule in preset.rules:
             if rule.kind is Kind.EXEC and rule.pattern not in shells and "*" not in rule.pattern:

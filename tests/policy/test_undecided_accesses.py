@@ -77,3 +77,18 @@ def test_what_is_free_of_itself_and_was_refused_is_no_secret_to_who_denied_it() 
     assert undecided([replace(free, outcome=Outcome.DONE)]) == []
     assert undecided([free]) == [free]
     assert denied([free], [Rule(Kind.READ, "$CARGO_HOME/**")]) == [free]
+
+
+def test_the_cache_of_ldconfig_is_its_habit_and_a_question_where_a_script_reads_it() -> None:
+    cache = Access(
+        Kind.READ, "/var/cache/ldconfig/aux-cache", Outcome.REFUSED, 1, 0, 0, (), causes=("sh",)
+    )
+
+    assert undecided([cache]) == []
+    assert habitual([cache]) == [cache]
+    own = replace(cache, causes=("",))
+    assert undecided([own]) == [own]
+    beside = replace(cache, target="/var/cache/debconf/passwords.dat")
+    assert undecided([beside]) == [beside]
+    written = replace(cache, kind=Kind.WRITE)
+    assert undecided([written]) == [written]
