@@ -297,8 +297,8 @@ fn main() {
         let itself = fs::symlink_metadata(path).is_ok();
         let link = fs::read_link(path).ok();
         let real = fs::canonicalize(path).ok();
-        let line = format!("{path:?} {} {kind:?} {size:?} {itself} {link:?} {real:?}\n", path.exists());
-        out += &line;
+        let there = path.exists();
+        out += &format!("{path:?} {there} {kind:?} {size:?} {itself} {link:?} {real:?}\n");
     }
     fs::write(Path::new(&env::var_os("OUT_DIR").unwrap()).join("dump"), out).unwrap();
 }
