@@ -145,10 +145,11 @@ class LightOpens:
             if any(map(_steers, variables)):
                 return
             searched = {each for each in variables if each.startswith(SEARCHED)}
-            is_searched = bool(self._key) and searched == {self._searched}
-            loader = self._loader(process) if is_searched else None
-            opens = loader is not None or (self._key and is_compiler(program))
-            if not opens and not self.is_looker(program):
+            opens = bool(self._key) and searched == {self._searched}
+            # Whatever a loader finds, what it looks at before that is folders of the same value.
+            what = (open_patch.OPENS if opens else 0) | (open_patch.LOOKS if self._looks else 0)
+            loader = self._loader(process, what) if what else None
+            if loader is None and not is_compiler(program):
                 return
             with open(b"/proc/%d/auxv" % pid, "rb") as file:
                 raw = file.read()
@@ -159,7 +160,7 @@ class LightOpens:
             return  # It stops as any other program.
         process.light = AtEntry(address, word, loader)
         if loader is not None:
-            self.is_used = True
+            self.is_used |= opens
             _write(pid, loader.base, loader.patch.pieces)
 
     def at_sigtrap(self, tid: int, process: Process) -> bool:
@@ -261,7 +262,7 @@ class LightOpens:
             _write(pid, found.base, found.patch.pieces)
         return found
 
-    def _loader(self, process: Process) -> Patched | None:
+    def _loader(self, process: Process, what: int) -> Patched | None:
         """Find the loader of `process`, which stands at its exec stop, and its patch.
 
         Raises:
@@ -272,7 +273,7 @@ class LightOpens:
                 continue
             name = posixpath.basename(mapped.path)
             if name.startswith(_GLIBC_LOADER) and self._is_of_system(mapped.path):
-                return self._at(process.pid, mapped, open_patch.OPENS)
+                return self._at(process.pid, mapped, what)
         return None  # It has none, or is one itself: its arguments say what it loads.
 
     def _at(self, pid: int, mapped: _Mapped, what: int) -> Patched | None:
@@ -297,10 +298,7 @@ def look_at_own_library(*, looks: bool) -> None:
             paths = {b"/" + line.partition(b"/")[2].rstrip() for line in file}
         for path in paths:
             if posixpath.basename(path).startswith((*_GLIBC, *_GLIBC_LOADER)):
-                for what in (
-                    open_patch.OPENS,
-                    *((open_patch.LOOKS, open_patch.BOTH) if looks else ()),
-                ):
+                for what in (open_patch.LOOKS, open_patch.BOTH) if looks else (open_patch.OPENS,):
                     open_patch.of_library(path, 0, what)
     except (OSError, ValueError):
         pass  # Each run looks for itself.
