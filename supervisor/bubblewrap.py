@@ -171,7 +171,7 @@ class Mounts:
 
         The content of a covered folder counts, the cover itself does not.
         """
-        if path in self._passed or path in _DEVICES or path.startswith(b"/proc/"):
+        if path in self._passed or path in _DEVICES or (path + b"/").startswith(b"/proc/"):
             return False
         if path in self._binds or path in self._links or path in self._masks:
             return False

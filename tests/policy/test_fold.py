@@ -864,3 +864,33 @@ def test_what_else_is_nowhere_is_nobodys_question(found: Callable[[], Access]) -
 
     assert not access.is_foreseen
     assert is_settled(access)
+
+
+@pytest.mark.parametrize("mode", [OpenMode.LOOK, OpenMode.PATH])
+def test_a_look_that_was_refused_is_reading_that_was_refused(mode: OpenMode) -> None:
+    found = _fold(_opened(b"/srv/x", mode, errno=ENOENT, refused=True, count=2))
+
+    access = found[Kind.READ, "/srv/x"]
+    assert (access.outcome, access.count) == (Outcome.REFUSED, 2)
+
+
+def test_a_look_that_needs_a_grant_is_an_access_and_naming_a_file_is_none() -> None:
+    found = _fold(_opened(b"/srv/x", OpenMode.LOOK), _opened(b"/srv/y", OpenMode.PATH))
+
+    assert list(found) == [(Kind.READ, "/srv/x")]
+    assert found[Kind.READ, "/srv/x"].outcome is Outcome.DONE
+
+
+def test_nobody_is_asked_twice_about_what_is_looked_at_and_then_run_or_written() -> None:
+    looks = [_opened(path, OpenMode.LOOK) for path in (b"/srv/tool", b"/srv/out", b"/srv/x")]
+    written = _opened(b"/srv/out", OpenMode.WRITE, errno=EACCES, refused=True)
+
+    found = _fold(*looks, _executed(b"/srv/tool", b"/srv/tool", b"/srv/tool"), written)
+
+    assert set(found) == {
+        (Kind.EXEC, "/srv/tool"),
+        (Kind.WRITE, "/srv/out"),
+        (Kind.READ, "/srv/x"),
+    }
+    read = _opened(b"/srv/tool")
+    assert (Kind.READ, "/srv/tool") in _fold(*looks, read, _executed(b"/srv/tool"))

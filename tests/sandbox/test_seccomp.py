@@ -421,3 +421,31 @@ def test_light_observation_lets_nothing_pass_but_reading_opens_with_the_key() ->
     assert answers(openat, -100, 0x1000, os.O_CREAT, 0o4755, 0, key)[1] == told(errno.EPERM)
     for number in set(numbers.values()) - {openat}:
         assert len(set(answers(number, 0, 0, 0, 0, 0, key))) == 1
+
+
+def test_looks_stop_unless_they_are_at_a_descriptor_or_have_the_key() -> None:
+    key = syscall_table.LOOK_KEY
+    for machine, arch in ARCH.items():
+        numbers, names = syscall_numbers.table(machine), syscall_table.recorded()
+        plain = seccomp.build(machine, numbers, names)
+        looking = seccomp.build(machine, numbers, names, looks=True)
+        looks = {name: numbers[name] for name in syscall_table.looks() if name in numbers}
+        assert {"newfstatat", "statx", "faccessat", "readlinkat", "chdir"} <= looks.keys()
+        for name, number in looks.items():
+            flags_at = {"newfstatat": 3, "faccessat2": 3, "statx": 2}.get(name)
+            for arguments, expected in (
+                ((9, 9, 0, 0, 9, 0), RECORD),
+                ((9, 9, 0x100, 0x100, 9, key ^ 1), RECORD),
+                ((9, 9, 0, 0, 9, key ^ 1 << 40), RECORD),
+                ((9, 9, 0, 0, 9, key), ALLOW),
+                ((9, 9, 0x1000, 0x1000, 9, 0), RECORD if flags_at is None else ALLOW),
+            ):
+                assert read_answer(evaluate(looking, arch, number, arguments)) == expected, name
+                assert read_answer(evaluate(plain, arch, number, arguments)) == ALLOW, name
+        for number in set(numbers.values()) - set(looks.values()):
+            for arguments in ((0, 0, 0, 0, 0, key), (1, 2, 3, 4, 5, 6)):
+                answers = [
+                    read_answer(evaluate(each, arch, number, arguments))
+                    for each in (plain, looking)
+                ]
+                assert answers[0] == answers[1], number

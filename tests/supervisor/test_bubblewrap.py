@@ -15,6 +15,7 @@ import pytest
 
 from buildperm.sandbox import full_runtime, machine, selftest
 from buildperm.supervisor import bubblewrap, landlock
+from buildperm.tracer.recorder.look_calls import CLOSED
 from tests.bench import USERS, Bench, compile_c, make_bench, processes_with, wait_until
 from tests.programs import program_text
 
@@ -442,6 +443,41 @@ def test_a_folder_with_few_secrets_is_mounted_whole_and_they_are_covered(tmp_pat
     assert fine.hides(top + b"/secret")
     assert fine.words()[fine.words().index(top + b"/link") - 2] == b"--symlink"
     assert not fine.hides(top + b"/link")
+
+
+def test_what_is_seen_to_exist_and_what_is_shown_in_part(tmp_path: Path) -> None:
+    top = os.fsencode(os.path.realpath(tmp_path))
+    for name in ("own/part/within", "own/closed", "other", "seen", "shown"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "own/key").touch()
+    (tmp_path / "link").symlink_to("shown")
+    (tmp_path / "known").symlink_to("shown")
+    rights = {
+        top + b"/own": landlock.READ_DIR,
+        top + b"/own/part/within": landlock.READ_FILE,
+        top + b"/shown": landlock.READ_FILE,
+    }
+    listed: dict[bytes, bool | None] = {top + b"/own": False}
+    mounts = bubblewrap.Mounts(rights, (), {top + b"/own"}, listed, coarse=False)
+    mounts.add_links([top + b"/known/x"])
+    mounts.show_folders([top + b"/seen", top + b"/none", top + b"/link", top + b"/shown"])
+
+    assert not mounts.hides(top + b"/seen")
+    assert mounts.hides(top + b"/seen/x")
+    assert mounts.hides(top + b"/other")
+    words = mounts.words()
+    assert [words[at + 1] for at, word in enumerate(words) if word == b"--dir"] == [top + b"/seen"]
+    # As it was asked for: behind a link that is shown, and behind one that is not.
+    assert not mounts.hides(top + b"/known/x")
+    assert mounts.hides(top + b"/link/x")
+    assert mounts.covers(top + b"/own/key")
+    assert not mounts.covers(top + b"/own/closed")
+    assert not mounts.covers(top + b"/shown")
+    assert mounts.lacks(top + b"/own/part")
+    assert not mounts.lacks(top + b"/own")
+    assert not mounts.lacks(top + b"/shown")
+    for path, how in mounts.shown().items():
+        assert how == CLOSED or not mounts.hides(path)
 
 
 def test_files_move_between_the_temporary_folder_and_the_output(full: Bench) -> None:

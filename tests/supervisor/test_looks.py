@@ -145,3 +145,53 @@ def test_nothing_is_asked_for_where_a_build_is_held_and_all_is_there(portable: B
     assert ended.status == 0, ended.stderr
     assert not [line for line in ended.of("opened") if line["mode"] == "look"]
     assert not ended.refused("opened")
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize("light", [False, True], ids=["everything", "light"])
+def test_what_a_compiler_is_told_to_look_at_counts_as_looked_at(
+    full: Bench, *, light: bool
+) -> None:
+    full.light = light
+    hidden, _ = _fill(full)
+    full.grants["exec"] = ["/usr/bin/**", "/usr/lib/gcc/**", "/usr/libexec/**"]
+    (full.package / "x.c").write_text("int main(void) { return 0; }")
+    text = f"""
+import os, subprocess
+words = ["cc", "-I{hidden[1]}", "-isystem", {str(full.package)!r}, "-I/none", "-c", "x.c"]
+out = os.environ["OUT_DIR"] + "/x.o"
+subprocess.run([*words, "-o", out], check=True)
+print("cargo:warning=made", os.path.getsize(out) > 100)
+"""
+
+    ended = full.run(full.script(text))
+
+    assert b"made True" in ended.stdout, ended.stderr
+    refused = [line for line in ended.of("opened") if line.get("refused")]
+    assert {line["path"] for line in refused} == {hidden[1]}
+    assert {line["mode"] for line in refused} == {"look"}
+
+
+@needs_bubblewrap
+def test_a_folder_is_not_listed_in_part_without_a_word(full: Bench) -> None:
+    """In a package Git's folder is closed, but for what was granted of it."""
+    other = full.package / ".git"
+    other.mkdir()
+    for name in ("granted.txt", "closed.txt"):
+        (other / name).write_text("x")
+    full.grants["read"] = ["$MANIFEST_DIR/.git/granted.txt"]
+    text = f"""
+import os
+for folder in ({str(other)!r}, {str(full.package)!r}):
+    try:
+        print("cargo:warning=listed", *sorted(os.listdir(folder)))
+    except OSError as error:
+        print("cargo:warning=failed", error.errno)
+"""
+
+    ended = full.run(full.script(text))
+
+    assert ended.status == 0, ended.stderr
+    assert b"closed.txt" not in ended.stdout
+    assert str(other) in ended.refused("opened")
+    assert str(full.package) not in ended.refused("opened")
