@@ -254,3 +254,13 @@ def test_no_two_entries_have_the_same_name(wanted: str) -> None:
     names = [name for entry in TABLE["packages"].values() for name in entry.get(wanted, ())]
 
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("name", TABLE["packages"])
+def test_what_is_confirmed_of_an_entry_is_in_it(name: str) -> None:
+    entry = TABLE["packages"][name]
+    confirmed = entry.get("confirmed", [])
+
+    assert confirmed == [each for each in TABLE["distributions"] if each in confirmed]
+    assert all(entry[each] for each in confirmed)
+    assert "debian" not in confirmed  # Its names are tried in its index.
