@@ -202,7 +202,7 @@ def test_links_of_a_package_name_what_it_wants() -> None:
 @pytest.mark.parametrize("name", TABLE["packages"])
 def test_an_entry_names_packages_and_nothing_else(name: str) -> None:
     entry = TABLE["packages"][name]
-    known = {*map(str, NeedKind), *TABLE["distributions"]}
+    known = {*map(str, NeedKind), *TABLE["distributions"], "confirmed"}
 
     assert set(entry) - {"undescribed"} <= known
     assert {"debian", "fedora", "alpine", "arch", "nix"} <= set(entry)
