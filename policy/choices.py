@@ -12,7 +12,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.proposal import Choice, Risk
 from buildperm.policy.rule import Rule
-from buildperm.policy.stable_target import portable
+from buildperm.policy.stable_target import grantable
 
 EXACT_MOST = 20
 """What is granted one by one where a folder, or a pattern of names, will do."""
@@ -44,7 +44,7 @@ def exactly(kind: Kind, group: Iterable[Access]) -> Choice:
     """Allow what was seen, and nothing else."""
     seen = [*group]
     rules = exact_rules.of(kind, seen)
-    folders = {portable(each.target) for each in seen if kind is Kind.READ and each.is_folder}
+    folders = {grantable(each.target) for each in seen if kind is Kind.READ and each.is_folder}
     title = exact_rules.title(kind, rules, len(folders))
     return Choice(title, rules, "", exact_rules.widening(rules))
 
@@ -57,7 +57,7 @@ def for_reads(group: Sequence[Access], most: int = EXACT_MOST) -> Choices:
     """
     exact = _with_history(_with_links(exactly(Kind.READ, group), group))
     targets = [rule.pattern for rule in exact.rules]
-    folders = {portable(each.target) for each in group if each.is_folder}
+    folders = {grantable(each.target) for each in group if each.is_folder}
     steps = ladder.of_reads([_bare(target) for target in targets], folders)
     choices = _climb(Kind.READ, exact, steps, targets)
     listed = ladder.above(targets).intersection(targets)
@@ -85,7 +85,7 @@ def _is_of_folders(choice: Choice) -> bool:
 
 def _with_links(exact: Choice, group: Sequence[Access]) -> Choice:
     """Take a folder that a link leads to with all that is in it: so does who reads through it."""
-    folders = sorted({f"{portable(each.target)}/**" for each in group if each.is_whole})
+    folders = sorted({f"{grantable(each.target)}/**" for each in group if each.is_whole})
     return _by_folder(exact, Kind.READ, folders, "")
 
 
@@ -101,7 +101,7 @@ def for_walked_output(group: Iterable[Access], walked: Iterable[str]) -> Choice:
     """Allow reading target folders as wholes, and what this build has in its own folder there."""
     parts: dict[str, bool] = {}  # Whether it is a folder.
     for access in group:
-        top, slash, rest = portable(access.target).removeprefix("$TARGET_DIR/").partition("/")
+        top, slash, rest = grantable(access.target).removeprefix("$TARGET_DIR/").partition("/")
         if access.target.startswith("$TARGET_DIR/"):
             parts[top] = parts.get(top, False) or bool(slash and rest) or access.is_folder
     own = (f"$TARGET_DIR/{top}{'/**' * is_folder}" for top, is_folder in parts.items())
@@ -139,7 +139,7 @@ def is_beyond_grants(access: Access) -> bool:
 
 
 def _around(access: Access) -> Rule:
-    return Rule(Kind.WRITE, f"{ladder.parent(portable(access.target))}/**")
+    return Rule(Kind.WRITE, f"{ladder.parent(grantable(access.target))}/**")
 
 
 def _with_content(exact: Choice, group: Sequence[Access]) -> Choice:
@@ -147,7 +147,7 @@ def _with_content(exact: Choice, group: Sequence[Access]) -> Choice:
 
     Names are made, moved and removed by a right over the folder that they are in.
     """
-    folders = {f"{portable(each.target)}/**" for each in group if each.is_folder}
+    folders = {f"{grantable(each.target)}/**" for each in group if each.is_folder}
     around = {_around(each).pattern for each in group if each.is_entry}
     widening = "Allows making, changing and removing any file there." if around else ""
     outermost = ladder.outermost(_bare(folder) for folder in folders | around)

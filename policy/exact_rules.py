@@ -12,7 +12,7 @@ from buildperm.policy.access import Access
 from buildperm.policy.kinds import Kind
 from buildperm.policy.passing_names import is_passing
 from buildperm.policy.rule import Rule
-from buildperm.policy.stable_target import in_any_run, portable
+from buildperm.policy.stable_target import grantable, in_any_run
 
 _MADE_IN = ("$OUT_DIR", "$TMP")  # Both are empty in a clean checkout.
 _MADE = {Rule(Kind.EXEC, f"{folder}/**"): folder for folder in _MADE_IN}
@@ -48,7 +48,7 @@ def widening(rules: Collection[Rule]) -> str:
 
 def denied(kind: Kind, target: str) -> Rule:
     """Return the rule that is about one target, in any run, and about nothing else."""
-    return Rule(kind, in_any_run(target) if is_passing(kind, target) else portable(target))
+    return Rule(kind, in_any_run(target) if is_passing(kind, target) else grantable(target))
 
 
 def _pattern(kind: Kind, target: str) -> str:
@@ -56,4 +56,4 @@ def _pattern(kind: Kind, target: str) -> str:
         return in_any_run(target)
     if kind is Kind.EXEC and target.startswith(tuple(f"{folder}/" for folder in _MADE_IN)):
         return target.partition("/")[0] + "/**"
-    return portable(target)
+    return grantable(target)

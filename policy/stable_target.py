@@ -10,6 +10,9 @@ from buildperm.rules import shared_output
 
 # Cargo's hash of a unit, as in `build/zlib-sys-0123456789abcdef/out`.
 _HASH = re.compile(r"(?<=-)[0-9a-f]{16}(?=/|$)")
+_REGISTRY = re.compile(
+    r"\A(\$CARGO_HOME/registry/src)/[^/]+-[0-9a-f]{16}/([A-Za-z0-9_-]+-[0-9]+\.[^/*?]+)(?=/)"
+)
 _BUILD_OUTPUT = re.compile(r"(\$TARGET_DIR)/.*?(/build/[^/]+(?:/[^/]+)?/out)(?=/|$)")
 # What git keeps by commit, by branch, or packed and unpacked as it likes: gitrepository-layout(5).
 _HISTORY = re.compile(
@@ -40,6 +43,15 @@ def portable(target: str) -> str:
     target = shared_output.stable(target)
     target = _BUILD_OUTPUT.sub(r"\1/**\2", target)
     return _HASH.sub("*", target) if target.startswith("$TARGET_DIR/") else target
+
+
+def grantable(target: str) -> str:
+    """Return what a grant calls a target: `portable`, and the same for every registry and mirror.
+
+    Cargo names the folder of a registry's sources after its address: `SourceId` in its sources.
+    The folder of a crate in it is named for the version, so that nothing else is meant by it.
+    """
+    return _REGISTRY.sub(r"\1/*/\2", portable(target))
 
 
 @lru_cache(maxsize=1 << 16)  # Of one access it is asked several times.

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildperm.policy.kinds import Kind
-from buildperm.policy.stable_target import lasting
+from buildperm.policy.stable_target import grantable, lasting
 from buildperm.rules.pattern import is_literal, matches
 
 READ, WRITE = Kind.READ, Kind.WRITE
@@ -85,3 +85,31 @@ def test_it_stands_for_what_it_was_made_from_and_is_made_once(root: str, path: s
         assert matches(told, target)
     if is_literal(told):
         assert told == target
+
+
+REGISTRY = "$CARGO_HOME/registry/src/registry.example.org-0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("target", "written"),
+    [
+        (
+            f"{REGISTRY}/lua-src-548.1.2/lua/a.c",
+            "$CARGO_HOME/registry/src/*/lua-src-548.1.2/lua/a.c",
+        ),
+        (f"{REGISTRY}/a-1.0.0-rc.1+b/x", "$CARGO_HOME/registry/src/*/a-1.0.0-rc.1+b/x"),
+        # No crate, no registry, no name of a version: nothing else is meant by these.
+        (REGISTRY, REGISTRY),
+        (f"{REGISTRY}/a-1.0.0", f"{REGISTRY}/a-1.0.0"),
+        (f"{REGISTRY}/.cargo-ok", f"{REGISTRY}/.cargo-ok"),
+        (f"{REGISTRY}/bin/protoc", f"{REGISTRY}/bin/protoc"),
+        ("$CARGO_HOME/registry/src/x/a-1.0.0/a.c", "$CARGO_HOME/registry/src/x/a-1.0.0/a.c"),
+        ("$HOME/registry/src/x-0123456789abcdef/a-1.0.0/a.c",) * 2,
+        ("$CARGO_HOME/git/checkouts/a-0123456789abcdef/abcdef0/a.c",) * 2,
+    ],
+)
+def test_a_grant_calls_the_sources_of_a_crate_the_same_for_every_registry(
+    target: str, written: str
+) -> None:
+    assert grantable(target) == written
+    assert matches(written, target)
