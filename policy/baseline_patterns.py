@@ -20,3 +20,6 @@ NOT_OWN = PatternSet(baseline.NOT_OWN)
 
 NEVER_LISTED = frozenset(("/", "/proc", "/etc", "/dev"))
 """Folders in which something is always closed, so that no grant lets anybody list them."""
+
+SOUGHT_BY_TOOLS = PatternSet(baseline.SOUGHT_BY_TOOLS)
+"""Settings that tools look for beside the sources."""

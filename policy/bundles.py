@@ -16,6 +16,9 @@ from buildperm.policy.portability import environments
 from buildperm.policy.proposal import Choice, Risk
 from buildperm.policy.rule import Rule
 
+PROGRAMS_MOST = 5
+"""Programs of one installation that are granted one by one where all of it may be read."""
+
 _SHELLS = frozenset(("ash", "bash", "busybox", "dash", "ksh", "sh", "zsh"))
 _PROGRAM_FOLDERS = frozenset(("bin", "libexec", "sbin", "shims"))
 _SHARED = frozenset(  # They hold what many programs consist of.
@@ -74,18 +77,44 @@ def choices(bundle: Bundle) -> tuple[Choice, ...]:
     title = f"{title} and {len(files)} file{'s' * (len(files) > 1)} of {named}"
     exact = Choice(title, (*programs, *files), widening=more)
     folders = tuple(Rule(Kind.READ, f"{folder}/**") for folder in bundle.folders)
+    # A version manager is a dozen scripts: those of its next version are others.
+    inside = tuple(
+        rule
+        for rule in programs
+        if rule.pattern.startswith(tuple(f"{each}/" for each in bundle.folders))
+    )
+    if len(inside) > PROGRAMS_MOST:
+        around = tuple(Rule(Kind.EXEC, rule.pattern) for rule in folders)
+        rest = tuple(rule for rule in programs if rule not in inside)
+        everything = (*rest, *around, *folders)
+        if not any(validation.to_grant(rule, reason="") for rule in everything):
+            told = f"{_these(len(rest))}, and " if rest else ""
+            widening = (
+                "Allows all programs and files of its installation, those of its next version"
+            )
+            return (
+                exact,
+                Choice(
+                    f"{told}running and reading all of {named}",
+                    everything,
+                    widening=f"{widening} as well. {more}".rstrip(),
+                ),
+            )
     if any(validation.to_grant(rule, reason="") for rule in folders):
         return (exact,)
     return (
         exact,
         Choice(
-            f"{'this program' if count == 1 else f'these {count} programs'}, and reading all of "
-            f"{named}",
+            f"{_these(count)}, and reading all of {named}",
             (*programs, *folders),
             widening=f"Allows all files of its installation, those of its next version as well. "
             f"{more}".rstrip(),
         ),
     )
+
+
+def _these(count: int) -> str:
+    return "this program" if count == 1 else f"these {count} programs"
 
 
 def belongs(helper: Access, homes: Iterable[str] = ()) -> bool:

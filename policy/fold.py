@@ -552,9 +552,15 @@ class _EventFolding:
                 text = self._target(path)
                 is_inside = not text.startswith("$") or contained(path, self._places) == text
                 # A grant of a path opens nothing that a link leads to out of its token's folder.
-                known = (text if is_inside else portable), real
+                known = (text if is_inside else self._by_name(real, portable)), real
             self._programs[path] = known
         return known
+
+    def _by_name(self, real: bytes, portable: str) -> str:
+        """Return the name of a file that PATH leads to; how grants call it, if there is none."""
+        name = posixpath.basename(real)
+        found = which(name, self._path)
+        return portable if found is None or _real(found) != real else encode(name)
 
     def _interpreter(self, event: Executed) -> tuple[str, bytes]:
         """Name the interpreter of a script as its first line does: `sh`, whatever that links to."""

@@ -337,7 +337,7 @@ class _ProposalBuilder:
                 ordinary.append(access)
             else:
                 is_elsewhere = access.target.startswith("$")
-                key = access.target.rpartition("/")[0] if is_elsewhere else access.target
+                key = access.target.rpartition("/")[0] if is_elsewhere else _file_of(access)
                 risky.setdefault(key, []).append(access)
         for group in (ordinary, *risky.values()):
             if group:
@@ -536,6 +536,16 @@ def _is_of(preset: Preset, access: Access) -> bool:
     if _is_anchor(preset, access):
         return not tasks.hands_code(preset, access)
     return risk.assess_program(access.target)[0] < Risk.HIGH
+
+
+def _file_of(access: Access) -> str:
+    """Return the file of a program that has several names: `python3` and `python3.12` are one.
+
+    A file that is many programs, as that of busybox, has none of their names.
+    """
+    name = access.target.rpartition("/")[2]
+    file = access.resolved or access.target
+    return file if file.rpartition("/")[2].startswith(name) else access.target
 
 
 def _helpers(preset: Preset, accesses: Iterable[Access]) -> list[Access]:

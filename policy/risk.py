@@ -25,7 +25,7 @@ _REACHING_OUT = frozenset(
     ("fetch", "clone", "pull", "push", "ls-remote", "submodule", "remote-https", "archive")
 )
 
-# gcc(1), "Link Options", and ld(1): options that take no value, and stand for nothing but themselves.
+# gcc(1), "Link Options", and ld(1): options that take no value, and name no file.
 _PLAIN_LINK_ARGUMENTS = frozenset(
     str.split(
         "-pthread -rdynamic -static-libgcc -static-libstdc++ -Wl,--as-needed "

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from buildperm.policy.access import Access, Outcome
-from buildperm.policy.baseline_patterns import ALLOWED, HABITS, NOT_OWN, OF_PROGRAMS
+from buildperm.policy.baseline_patterns import (
+    ALLOWED,
+    HABITS,
+    NOT_OWN,
+    OF_PROGRAMS,
+    SOUGHT_BY_TOOLS,
+)
 from buildperm.policy.coverage import Coverage, GrantCoverage
 from buildperm.policy.kinds import Kind, Syntax
 from buildperm.policy.role import SCRIPT_ALONE
@@ -137,6 +143,8 @@ def is_settled(access: Access) -> bool:
             return True  # Looked for along PATH, which may lead through anybody's folders.
         if access.sensitive == keyfiles.CARGO_SETTINGS and access.outcome is Outcome.FAILED:
             return True  # Cargo, and whoever asks it, looks for them in every folder above.
+        if _is_sought_by_tool(access):
+            return True
         # A probe of the sensitive tier is news even if nothing was there.
         return access.kind is Kind.WRITE and _is_quiet(access)
     is_refused = access.outcome is Outcome.REFUSED
@@ -160,6 +168,12 @@ def is_settled(access: Access) -> bool:
             return not is_refused
         case Syntax.ADDRESS | Syntax.CALL:
             return _is_quiet(access)
+
+
+def _is_sought_by_tool(access: Access) -> bool:
+    """Tell whether only programs looked, and in vain, for settings that they look for anywhere."""
+    is_vain = access.kind is Kind.READ and access.outcome is Outcome.FAILED
+    return is_vain and not access.is_direct and SOUGHT_BY_TOOLS.covers(access.target)
 
 
 def _is_baseline(access: Access) -> bool:

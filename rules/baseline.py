@@ -244,7 +244,7 @@ QUIET = (
     "/run/nscd/**",
     "/var/run/nscd/**",
     "/var/cache/nscd/**",
-    # ldconfig(8), which libtool asks for the folders of libraries: it looks at each library instead.
+    # ldconfig(8), which libtool asks for the folders of libraries: without it, it looks at each.
     "/var/cache/ldconfig",
     "/var/cache/ldconfig/aux-cache",
     "/var/lib/sss/**",
@@ -336,6 +336,18 @@ QUIET_SOCKETS = (
     "/var/run/systemd/userdb/**",
 )
 """Where libc asks for users and hosts."""
+
+SOUGHT_BY_TOOLS = tuple(
+    f"{place}/{between}{name}"
+    for place in ("$MANIFEST_DIR", "$WORKSPACE")
+    for between in ("", "**/")
+    for name in (".npmrc", ".yarnrc", ".yarnrc.yml", ".pypirc")
+)
+"""Settings that npm, yarn and pip look for beside the sources, which may hold a token.
+
+Where there is none, a tool has looked for it in vain, as it does in every package. A script that
+looks by itself is news, and so is whoever finds one: nobody reads it without a grant.
+"""
 
 PASSED_BY = frozenset({"/etc/ssl/private"})
 """Sensitive folders that are listed, in vain, by whoever looks through /usr/lib for a library.

@@ -10,6 +10,7 @@ from buildperm.cargo.target_directory import open_target
 from buildperm.errors import BuildpermError, ExitCode
 from buildperm.policy import editor, journal, lock_file, manifest, undecided_accesses
 from buildperm.policy.comparison import Comparison
+from buildperm.policy.coverage import OpenCoverage
 from buildperm.policy.decision import JournalEntry
 from buildperm.policy.grants import Policy
 from buildperm.policy.kinds import Kind
@@ -323,7 +324,10 @@ class Learning:
         """Verify what was accepted without asking; accept in the same way what comes up."""
         while self.review.counts().allowed or self.review.counts().denied:
             failures = self.verify(lambda done, total, crate: True)
-            new = [proposal for failure in failures for proposal in failure.proposals]
+            # What is refused under fewer grants may be a part of what is asked already.
+            asked = OpenCoverage(self.review.undecided())
+            found = [proposal for failure in failures for proposal in failure.proposals]
+            new = [proposal for proposal in found if not asked.includes(proposal)]
             if not new:
                 return
             self.review.add(new)

@@ -74,6 +74,33 @@ def test_a_virtual_environment_goes_with_the_python_that_is_run_from_it() -> Non
     ]
 
 
+def test_the_many_scripts_of_a_version_manager_are_granted_as_its_folder() -> None:
+    python = _access(Kind.EXEC, "python", resolved="$HOME/.pyenv/shims/python")
+    scripts = [_access(Kind.EXEC, f"$HOME/.pyenv/libexec/pyenv-{n}", "python") for n in "abcdef"]
+    others = [_access(Kind.EXEC, name, "python") for name in ("bash", "env")]
+    read = _access(Kind.READ, "$HOME/.pyenv/version", "python")
+
+    (bundle,) = bundles.found([python, *scripts, *others, read])
+    exact, suggested = bundles.choices(bundle)
+
+    assert len(exact.rules) == 10
+    assert [str(rule) for rule in suggested.rules] == [
+        "exec:bash",
+        "exec:env",
+        "exec:python",
+        "exec:$HOME/.pyenv/**",
+        "read:$HOME/.pyenv/**",
+    ]
+    assert suggested.title == "these 3 programs, and running and reading all of $HOME/.pyenv"
+    assert "programs and files of its installation" in suggested.widening
+    # A few are named, as are those that lie elsewhere.
+    (few,) = bundles.found([python, *scripts[:5], *others, read])
+    named = [each.target for each in (python, *scripts[:5], *others)]
+    assert {rule.pattern for rule in bundles.choices(few)[-1].rules if rule.kind is Kind.EXEC} == {
+        *named
+    }
+
+
 def test_what_two_programs_run_goes_with_one_of_them() -> None:
     shared = _access(Kind.EXEC, "sed", "git", "sh")
     programs = [_access(Kind.EXEC, "git"), _access(Kind.EXEC, "sh")]

@@ -938,3 +938,15 @@ def test_many_files_of_a_home_folder_are_suggested_as_they_are() -> None:
     # What belongs to the build is suggested as what will do.
     own = _one(*_reads(*(f"$WORKSPACE/data/{'xy'[n % 2]}{'z' * n}/{n}x" for n in range(40))))
     assert [rule.pattern for rule in own.suggestion.rules] == ["$WORKSPACE/data/**"]
+
+
+def test_one_file_of_two_names_is_one_question_and_two_programs_of_one_file_are_two() -> None:
+    file = "/usr/bin/python3.12"
+    named = [
+        _access(Kind.EXEC, name, resolved=file, example=f"{name} -c 1")
+        for name in ("python3", "python3.12")
+    ]
+    assert _one(*named).title == "run python3, python3.12"
+
+    busybox = [_access(Kind.EXEC, name, resolved="/bin/busybox") for name in ("sh", "wget")]
+    assert len(_propose(*busybox)) == 2

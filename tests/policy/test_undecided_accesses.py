@@ -92,3 +92,28 @@ def test_the_cache_of_ldconfig_is_its_habit_and_a_question_where_a_script_reads_
     assert undecided([beside]) == [beside]
     written = replace(cache, kind=Kind.WRITE)
     assert undecided([written]) == [written]
+
+
+def test_settings_that_a_tool_looks_for_in_vain_are_its_habit() -> None:
+    npmrc = Access(
+        Kind.READ,
+        "$MANIFEST_DIR/web/.npmrc",
+        Outcome.FAILED,
+        1,
+        0,
+        0,
+        (),
+        sensitive="credentials of a package registry",
+        causes=("npm",),
+    )
+
+    assert undecided([npmrc]) == []
+    for news in (
+        replace(npmrc, causes=("",)),  # The script itself.
+        replace(npmrc, outcome=Outcome.REFUSED),  # There is one.
+        replace(npmrc, outcome=Outcome.DONE),
+        replace(npmrc, target="$MANIFEST_DIR/web/.env"),
+        replace(npmrc, target="$HOME/.npmrc"),
+        replace(npmrc, kind=Kind.WRITE),
+    ):
+        assert undecided([news]) == [news]
