@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from buildperm.cargo import compile_flags, session_maker
 from buildperm.cargo import grant_keys as keys
@@ -38,6 +38,11 @@ FORMAT = b"1"
 UNHELD = "unheld"
 """In place of a digest: what was compiled so is compiled again before it counts as held."""
 _SEARCH = "rustc-link-search"
+_DECISIVE: tuple[Literal["buildperm", "profile", "landlock_abi"], ...] = (
+    "buildperm",
+    "profile",
+    "landlock_abi",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,9 @@ class _SessionWriter:
             yield b"shim " + os.fsencode(programs.shim)
         for key, value in values.items():
             yield key.encode() + b" " + os.fsencode(value)
+        if self._session.get("standing"):
+            decisive = [*(self._session[key] for key in _DECISIVE), programs and programs.digest]
+            yield b"unknown " + hashlib.sha256(json.dumps(decisive).encode()).hexdigest().encode()
         yield from _variables(self._project.environment)
 
     def _section(
@@ -220,7 +228,7 @@ class _SessionWriter:
         folder = os.fsencode(package.folder)
         held = session["tier"]["held"] if not package.source else {}
         decisive = (
-            [session[key] for key in ("buildperm", "profile", "landlock_abi")],
+            [session[key] for key in _DECISIVE],
             programs.digest if programs else "",
             [self._mode.macros, self._mode.layout],
             [self._read_beyond(granted["read"]), granted["exec"], granted["env"]],

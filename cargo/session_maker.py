@@ -64,12 +64,14 @@ def make(
     rustc_wrapper: str = "",
     compiling: SessionCompile | None = None,
     observation: Literal["full", "light"] = "full",
+    is_standing: bool = False,
 ) -> Session:
     """Collect what supervisors need to know.
 
     `environment` is the user's; `rustc_wrapper` is what build scripts are to see as RUSTC_WRAPPER;
     `compiling` says how compiling is held, and macros with it; `observation` is what is wanted, and
-    light only where this processor can and `profile` is `enforcing`.
+    light only where this processor can and `profile` is `enforcing`. With `is_standing` packages
+    that are not in `metadata` are held to the baseline.
 
     Raises:
         CannotEnforceError: This machine or this version cannot do what the grants require.
@@ -109,6 +111,8 @@ def make(
         "packages": {},
         "limits": {**limits.DEFAULTS, **policy.limits},
     }
+    if is_standing:
+        session["standing"] = True
     is_light = observation == "light" and profile == "enforcing"
     if is_light and prepared.light_filter:
         session["light_filter"] = prepared.light_filter

@@ -103,6 +103,8 @@ def for_script(
         own[b"RUSTUP_HOME"] = rustup
     if session["rustc_wrapper"]:
         own[b"RUSTC_WRAPPER"] = session["rustc_wrapper"]
+    elif session.get("standing"):  # Cargo's configuration names ours, which is of no use inside.
+        own[b"RUSTC_WRAPPER"] = b""
     if proxy_port:
         own |= for_proxy(proxy_port)
     own |= _for_git(session.get("trusted", ()), proxy_port)

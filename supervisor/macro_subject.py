@@ -11,6 +11,7 @@ from buildperm.rules import baseline
 from buildperm.rules.pattern import covers
 from buildperm.supervisor.macro_request import FOLDER
 from buildperm.supervisor.script import StoppedError
+from buildperm.supervisor.session import ungranted, unnamed
 from buildperm.supervisor.subject import Subject
 from buildperm.tracer.notation import encode
 
@@ -37,6 +38,12 @@ def find_macros(session: Session, request: MacroRequest) -> SessionPackage:
         StoppedError: The session does not know it.
     """
     macros = session.get("macros", {}).get(request.manifest)
+    if macros is None and session.get("standing"):
+        package = ungranted()
+        # Cargo's variables are those of the consumer: the folder's name has to do.
+        name = encode(os.path.basename(request.manifest))
+        package["crate"] = package["id"] = package["name"] = name
+        return package
     if macros is None:
         raise StoppedError(
             f"the package of macros in `{encode(request.manifest)}` is not one that buildperm "
@@ -81,6 +88,13 @@ def find_subject(session: Session, request: MacroRequest, places: Mapping[str, b
         StoppedError: The session does not know the consumer, or was made without compiling.
     """
     consumer = session.get("consumers", {}).get(request.consumer)
+    if consumer is None and (found := unnamed(session, request.environ)):
+        consumer = {
+            "crate": found["crate"],
+            "name": found["name"],
+            "version": found["version"],
+            "source": "",
+        }
     if consumer is None or "compile" not in session:
         raise StoppedError(
             f"the package in `{encode(request.consumer)}` is not one that buildperm knows of",

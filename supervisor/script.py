@@ -120,7 +120,7 @@ def find_package(loaded: Session, environ: Mapping[bytes, bytes]) -> tuple[Sessi
     if not folder:
         raise StoppedError("CARGO_MANIFEST_DIR is not set", "start the build script through Cargo")
     folder = os.path.realpath(folder)
-    package = loaded["packages"].get(folder)
+    package = loaded["packages"].get(folder) or session.unnamed(loaded, environ)
     if package is None:
         raise StoppedError(
             f"the package in `{encode(folder)}` is not one that buildperm knows of",

@@ -12,8 +12,11 @@ import marshal
 import os
 import sys
 
+from buildperm.tracer.notation import encode
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Literal, NotRequired, TypedDict
 
     from buildperm.rules.tier import Tier
@@ -115,6 +118,9 @@ if TYPE_CHECKING:
         members: NotRequired[list[bytes]]  # Manifest directories of the workspace's members.
         manifests: NotRequired[list[bytes]]  # Cargo.toml of all members and the root; Cargo.lock.
         consumers: NotRequired[dict[bytes, SessionConsumer]]  # All packages, by the same.
+        standing: NotRequired[
+            bool
+        ]  # Of always on: packages that it does not name get the baseline.
 
 
 VERSION = 2
@@ -137,6 +143,20 @@ def ungranted() -> SessionPackage:
         "directives": [],
         "deny": {},
     }
+
+
+def unnamed(session: Session, environ: Mapping[bytes, bytes]) -> SessionPackage | None:
+    """Return a package that `session` does not name, as Cargo's variables describe it.
+
+    It is granted nothing. None where such a package is not to be run at all.
+    """
+    if not session.get("standing"):
+        return None
+    package = ungranted()
+    name = encode(environ.get(b"CARGO_PKG_NAME", b"")) or "an unknown package"
+    package["crate"] = package["id"] = package["name"] = name
+    package["version"] = encode(environ.get(b"CARGO_PKG_VERSION", b""))
+    return package
 
 
 def dump(session: Session) -> bytes:

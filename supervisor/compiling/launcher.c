@@ -288,7 +288,7 @@ int main(int count, char **words) {
     if (!folder || (!call.out_dir && !call.output && !call.runs_tests)) answer_question(&call, &session);
     char *manifest_dir = real_path(folder);
     if (!manifest_dir) fail(escaped(folder));
-    if (!session_find(&session, manifest_dir, &section)) {
+    if (!session_find(&session, manifest_dir, &section) && !session_unnamed(&session, manifest_dir, &section)) {
         refuse("the package in `%s` is not one that this build was prepared for: run `buildperm learn`", escaped(manifest_dir));
     }
     if (!strcmp(section.compile, "off")) {

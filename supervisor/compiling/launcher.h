@@ -45,11 +45,13 @@ struct session {
     struct section globals;
     const char *begin, *end;              /* Of the sections. */
     const char *target, *state, *profile, *shim, *macros, *filter, *path, *python, *supervisor, *foreseen;
+    const char *unknown;                  /* Set: a digest; packages without a section are held to nothing granted. */
     int layout;
 };
 
 void session_read(struct session *session, const char *path);
 bool session_find(const struct session *session, const char *manifest_dir, struct section *section);
+bool session_unnamed(const struct session *session, const char *manifest_dir, struct section *section);
 const char *next_entry(const struct section *section, const char **at, const char **value);
 
 /* ---- arguments.c: what the call is about ---- */

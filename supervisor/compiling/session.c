@@ -47,6 +47,7 @@ void session_read(struct session *session, const char *path) {
         take(entry, value, "session", &session->path);
         take(entry, value, "python", &session->python);
         take(entry, value, "supervisor", &session->supervisor);
+        take(entry, value, "unknown", &session->unknown);
         session->globals.end = session->begin = at;
     }
     if (strcmp(version, "1")) refuse("the session is for another version of buildperm: build again");
@@ -76,4 +77,15 @@ bool session_find(const struct session *session, const char *manifest_dir, struc
         }
     }
     return is_found;
+}
+
+/* A package that the session does not name: it is granted nothing, and reads what it consists of. */
+bool session_unnamed(const struct session *session, const char *manifest_dir, struct section *section) {
+    const char *name = getenv("CARGO_PKG_NAME"), *version = getenv("CARGO_PKG_VERSION");
+    if (!session->unknown || strchr(manifest_dir, '\n')) return false;
+    char *own = formatted("r %s", manifest_dir);
+    *section = (struct section){.begin = own, .end = own + strlen(own) + 1, .manifest_dir = manifest_dir};
+    section->name = section->crate = name ? name : "an unknown package", section->version = version ? version : "";
+    section->compile = "hold", section->digest = session->unknown;
+    return true;
 }

@@ -253,7 +253,7 @@ void unit_leave(const struct call *call, const struct session *session, const st
     remember_library(&unit, call, session);
 }
 
-static void say_refused(const struct unit *unit, const struct section *section) {
+static void say_refused(const struct unit *unit, const struct session *session, const struct section *section) {
     char *name = escaped(section->name), *version = escaped(section->version), *crate = escaped(section->crate);
     for (size_t i = 0; i < unit->refused.count; i++) {
         const char *entry = unit->refused.items[i], *path = strchr(entry, ' ') + 1;
@@ -264,7 +264,8 @@ static void say_refused(const struct unit *unit, const struct section *section) 
         say("compiling %s %s asked for the variable `%s`, which is withheld", name, version, escaped(variable));
     }
     if (unit->refused.count || unit->asked.count) {
-        say("  the end of this build says how to decide; grants for it are in Cargo.toml, in the table of `%s`", crate);
+        const char *told = session->unknown ? "`buildperm pending` lists that" : "the end of this build says how to decide";
+        say("  %s; grants for it are in Cargo.toml, in the table of `%s`", told, crate);
     }
 }
 
@@ -297,6 +298,6 @@ void unit_end(const struct unit *unit, const struct call *call, const struct ses
     bool is_in_build = unit->out_dir && is_of_build(session, unit->out_dir);
     if (call->is_macro && is_in_build && !status) remember_library(unit, call, session);
     write_whole(path, data, size);
-    if (status) say_refused(unit, section);
+    if (status) say_refused(unit, session, section);
     free(data), free(path), free(number);
 }
