@@ -19,7 +19,7 @@ from buildperm.supervisor.macro_streams import MacroStreams
 from buildperm.supervisor.network import Network
 from buildperm.supervisor.run import Run
 from buildperm.supervisor.tree_supervision import INTERRUPTED, TreeSupervisor, run_with
-from buildperm.supervisor.verdict import of_macros, of_quiet_macros
+from buildperm.supervisor.verdict import hint_of, of_macros, of_quiet_macros
 from buildperm.tracer.recorder import elf
 from buildperm.tracer.recorder.environment_reads import EnvironmentReads
 from buildperm.tracer.recorder.process_tree import ProcessTree
@@ -153,7 +153,7 @@ class MacroSupervisor(TreeSupervisor):
         for remark in (*verdict.notes, *plan.network.remarks):
             self.print_message(remark)
         if verdict.failure:
-            self.print_message(verdict.failure, verdict.hint)
+            self.print_message(verdict.failure, hint_of(verdict, run))
         return verdict.exit_status
 
 

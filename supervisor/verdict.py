@@ -32,7 +32,7 @@ _BY_VALUE = (
     "name it in `env` of its grants, with a `reason`, or deny it there, or take the secret out of "
     "the value"
 )
-_REVIEW = "the end of the build says what it wanted, and how to decide"
+REVIEW = "the end of the build says what it wanted, and how to decide"
 _DISTRUST = "find out why it does that before you build it again"
 
 
@@ -91,7 +91,7 @@ def of_script(ended: EndedRun, gate: DirectiveGate) -> RunVerdict:
         verdict.fail(
             "it left in its output folder links to what it was not allowed to read: "
             f"{_listed(outward.undecided)}",
-            _REVIEW,
+            REVIEW,
         )
     most = [limits.value(run.limits, name) for name in ("output_bytes", "output_files")]
     excess = left.usage.excess(most[0], most[1])
@@ -150,6 +150,30 @@ def _of_tree(ended: EndedRun) -> RunVerdict:
     return verdict
 
 
+REVIEW_LATER = (
+    "`buildperm pending` lists what it wanted, and `buildperm review` lets you decide; "
+    "`buildperm disable` switches this off"
+)
+"""A hint where no command of ours tells at the end of the build."""
+
+
+def hint_of(verdict: RunVerdict, run: Run) -> str:
+    """Return the way on after a failure: no command of ours tells at the end of Cargo's own."""
+    return REVIEW_LATER if run.session.get("standing") and verdict.hint == REVIEW else verdict.hint
+
+
+def refusals(ended: EndedRun) -> str:
+    """Say what a run was refused, but for what programs look at out of habit; mostly empty."""
+    run = ended.run
+    said: list[str] = []
+    for verb, what in ended.writer.refused_attempts():
+        target = encode(what) if verb == "reach" else locate(what, run.places)
+        habits = {"read": baseline.QUIET, "write": baseline.QUIET_WRITES}.get(verb, ())
+        if not any(matches(pattern, target) for pattern in habits):
+            said.append(f"{verb} {target}")
+    return f"it was refused to {_listed(said)}" if said else ""
+
+
 def _attempts(verdict: RunVerdict, ended: EndedRun) -> None:
     """Fail for what was attempted, whatever came of it."""
     run, recorder = ended.run, ended.recorder
@@ -188,7 +212,7 @@ def _directives(verdict: RunVerdict, withheld: list[str], *, learning: bool) -> 
     if learning:
         verdict.notes.append(f"warning: kept from Cargo: {_listed(withheld)}")
     else:
-        verdict.fail(f"it printed directives that it was not granted: {_listed(withheld)}", _REVIEW)
+        verdict.fail(f"it printed directives that it was not granted: {_listed(withheld)}", REVIEW)
 
 
 def _lost(writer: Writer) -> str:
@@ -238,7 +262,7 @@ def _sensitive(
         if (why or variables.looks_secret(name)) and not _is_denied(run, "env", name)
     ]
     if asked:
-        hint = _BY_VALUE if any(names.values()) else _REVIEW
+        hint = _BY_VALUE if any(names.values()) else REVIEW
         noun = "variable" if len(asked) == 1 else "variables"
         verdict.fail(f"it asked for the environment {noun} {_listed(asked)}", hint)
 

@@ -216,6 +216,21 @@ class Writer:
                 case _:
                     pass
 
+    def refused_attempts(self) -> Iterator[tuple[str, bytes]]:
+        """Yield what was refused: a verb, and the path or the address that it was about."""
+        for key in self._events:
+            match key:
+                case ("opened", _, bytes(path), mode, creates, _, True, *_):
+                    yield "write" if creates or mode != "read" else "read", path
+                case ("executed", _, bytes(path), _, _, _, True):
+                    yield "run", path
+                case ("changed", _, _, bytes(path), _, _, True, *_):
+                    yield "change", path
+                case ("socket", _, _, _, str(address), _, True, *_):
+                    yield "reach", address.encode()
+                case _:
+                    pass
+
     def refuse_folders(self, paths: Container[bytes]) -> None:
         """Count the folders as refused that could not be made as there are files of ours."""
         for key in list(self._events):
