@@ -45,7 +45,9 @@ if [ -n "${LD_LIBRARY_PATH+set}" ]; then
   export BUILDPERM_LIBRARIES="$LD_LIBRARY_PATH"
 fi
 %(libraries)s
+on=%(on)s
 server=$BUILDPERM_SERVER
+[ -z "$on" ] || server=
 if [ -n "$server" ] && [ -n "$BUILDPERM_SESSION" ] && [ -p "$server/requests" ]; then
   # A supervisor that is loaded already. The redirections below use 0 and 1 for a while, so what
   # these are is kept where no jobserver is.
@@ -74,7 +76,18 @@ fi
 if [ -x "$python" ] && [ -r "$supervisor" ]; then
   BUILDPERM_PARENT=$PPID
   export BUILDPERM_FALLBACK BUILDPERM_PARENT
-  exec "$python" -IS "$supervisor" "$0" "$@"
+  [ -z "$on" ] || set -- --on "$on" "$0" "$@"
+  [ -n "$on" ] || set -- "$0" "$@"
+  exec "$python" -IS "$supervisor" "$@"
+fi
+if [ -n "$on" ] && [ ! -e "$supervisor" ]; then
+  # Always on, and buildperm is not installed any more: nobody holds anything, the build goes on.
+  while IFS= read -r line; do real=${line#"# real: "}; done <"$0"
+  if [ -n "${BUILDPERM_LIBRARIES+set}" ]; then
+    export LD_LIBRARY_PATH="$BUILDPERM_LIBRARIES"
+    unset BUILDPERM_LIBRARIES
+  fi
+  exec "${0%%/*}/$real" "$@"
 fi
 echo "buildperm: cannot run this build script: $python or $supervisor is missing" >&2
 echo "  Install buildperm again where it was. To build without it, use another target" >&2
@@ -181,12 +194,15 @@ def keeps_libraries_away() -> bool:
     return interpreter() != shell()
 
 
-def stub(session_path: bytes, program: bytes | None = None) -> bytes:
+def stub(session_path: bytes, program: bytes | None = None, *, on: bytes = b"") -> bytes:
     """Return the stub, but for its last line.
 
     Args:
         session_path: Where a plain `cargo` without BUILDPERM_SESSION in its environment finds the
             session of the last command; the supervisor then enforces.
+        on: The state folder of always on: which session counts is then found out when it runs, and
+            without buildperm the build script runs as it would have. Empty in buildperm's own
+            target directories.
         program: What it begins with; empty for a shell script, None for what this machine can have.
 
     Raises:
@@ -199,6 +215,7 @@ def stub(session_path: bytes, program: bytes | None = None) -> bytes:
         b"session": session_path,
         b"python": os.fsencode(sys.executable),
         b"supervisor": os.fsencode(SUPERVISOR),
+        b"on": on,
     }
     for path in values.values():
         if b"\n" in path or b"\0" in path:
@@ -224,7 +241,7 @@ def _program(program: bytes, values: Mapping[bytes, bytes]) -> bytes:
     """Return the program with what `stub.c` reads behind it."""
     assert program.count(_MARK) == 1  # Or it would be a stub for nothing.
     program = program.replace(_MARK, _MARK[:-8] + len(program).to_bytes(8, "little"))
-    names = (b"session", b"python", b"supervisor", b"libraries")
+    names = (b"session", b"python", b"supervisor", b"libraries", b"on")
     return program + b"\n" + b"".join(b"%s=%s\n" % (name, values[name]) for name in names)
 
 

@@ -1,7 +1,8 @@
 """The program that a stub starts: `python -IS supervisor/main.py STUB [ARGUMENT ...]`.
 
 With `--serve FOLDER SESSION` it is the fork server: see `supervisor.fork_server`. With `--macro`
-it runs macros for the launcher on standard input: see `supervisor.launcher_connection`.
+it runs macros for the launcher on standard input: see `supervisor.launcher_connection`. With
+`--on STATE` it comes from a stub of always on: see `supervisor.standing_session`.
 
 It only finds its package. This file is compiled anew at each start, unlike the modules that it
 imports, so it stays short. `-I` and `-S` leave nothing on the path but the standard library, which
@@ -41,6 +42,10 @@ if __name__ == "__main__":
         from buildperm.supervisor import launcher_connection
 
         launcher_connection.main()
+    elif sys.argv[1:2] == ["--on"]:
+        from buildperm.supervisor import standing_session
+
+        standing_session.main(sys.argv[2], sys.argv[3:])
     else:
         from buildperm.supervisor import supervision
 

@@ -20,7 +20,7 @@ from buildperm.supervisor.streams import Streams
 from buildperm.supervisor.subject import Subject
 from buildperm.supervisor.talk import write_all
 from buildperm.supervisor.tree_supervision import INTERRUPTED, TreeSupervisor, run_with
-from buildperm.supervisor.verdict import of_script
+from buildperm.supervisor.verdict import REVIEW_LATER, hint_of, of_script, refusals
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder import ptrace
 
@@ -34,12 +34,20 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.writer import Writer
 
 
-def main(arguments: list[str]) -> NoReturn:
-    """Supervise the build script whose stub is `arguments[0]`, and exit as it did."""
+def main(arguments: list[str], session: bytes = b"") -> NoReturn:
+    """Supervise the build script whose stub is `arguments[0]`, and exit as it did.
+
+    Args:
+        arguments: The stub as Cargo called it, and what it passed to it.
+        session: The session's file, where no variable is to say which it is.
+    """
     # The stub's parent is Cargo. It may have ended since, and this process may have another parent.
     told = os.environb.get(b"BUILDPERM_PARENT", b"")
     parent = int(told) if told.isdigit() else os.getppid()
     environ = environment.as_given(os.environb)
+    if session:  # Whatever Cargo was told to set, this one counts, and is enforced.
+        environ.pop(b"BUILDPERM_SESSION", None)
+        environ[b"BUILDPERM_FALLBACK"] = session
     supervise([os.fsencode(argument) for argument in arguments], environ, parent)
 
 
@@ -209,10 +217,14 @@ class ScriptSupervisor(TreeSupervisor):
             return INTERRUPTED, recording
         for remark in (*verdict.notes, *network.remarks):
             self.print_message(remark)
+        is_standing = run.session.get("standing", False)
+        refused = refusals(ended) if is_standing and verdict.exit_status else ""
         if verdict.failure:
-            self.print_message(verdict.failure, verdict.hint)
+            self.print_message(verdict.failure, hint_of(verdict, run))
+        if refused:
+            self.print_message(refused, REVIEW_LATER)
         # If the script failed, Cargo only shows what it printed.
-        elif not write_all(
+        if not verdict.failure and not write_all(
             _without_commands(bytes(passed)) if verdict.exit_status else bytes(passed), 1
         ):
             return INTERRUPTED, recording  # Cargo is gone.

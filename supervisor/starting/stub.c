@@ -11,6 +11,7 @@
  *     python=PATH
  *     supervisor=PATH
  *     libraries=PATH     where this Python needs to look for libraries; mostly empty
+ *     on=PATH            the state folder of always on; empty where a command of buildperm runs Cargo
  *     # real: NAME       of the build script, in the same folder; for the supervisor */
 #include "bare.h"
 
@@ -21,14 +22,14 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-enum { TEXT_MOST = 1 << 16, FIELDS = 4, ADDED = 4, TRIED = 77 };
+enum { TEXT_MOST = 1 << 16, FIELDS = 6, ADDED = 4, WORDS = 6, TRIED = 77 };
 
 /* The mark is what `sandbox/stub.py` searches for, to write the size of this program behind it. */
 static volatile const struct { char mark[16]; uint64_t size; } own = {"buildperm-stub:", 0};
 
 static char text[TEXT_MOST];
 static const char *fields[FIELDS];
-static const char *const names[FIELDS] = {"session=", "python=", "supervisor=", "libraries="};
+static const char *const names[FIELDS] = {"session=", "python=", "supervisor=", "libraries=", "on=", "# real: "};
 
 static void say(const char *what) { CALL3(SYS_write, 2, what, length(what)); }
 
@@ -106,6 +107,18 @@ static void ask(const char *folder) {
     leave(status);
 }
 
+/* Always on, and buildperm is not installed any more: nobody holds anything, and the build goes on. */
+_Noreturn static void become_real(const char **given, const char **environment) {
+    static char path[TEXT_MOST];
+    long size = CALL(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, sizeof path / 2, 0, 0);
+    if (size <= 0 || length(fields[5]) >= sizeof path / 2) refuse();
+    while (size && path[size - 1] != '/') size--;
+    size_t at = (size_t)size;
+    append(path, &at, fields[5]);
+    CALL3(SYS_execve, path, given, environment);
+    refuse();
+}
+
 /* Becomes an interpreter that supervises. */
 _Noreturn static void become(long count, const char **given, const char **environment) {
     static char session[TEXT_MOST], kept[TEXT_MOST], parent[32], libraries[TEXT_MOST];
@@ -113,7 +126,7 @@ _Noreturn static void become(long count, const char **given, const char **enviro
         "LD_LIBRARY_PATH=", "BUILDPERM_LIBRARIES=", "BUILDPERM_FALLBACK=", "BUILDPERM_PARENT=", NULL};
     size_t variables = 0, at = 0;
     while (environment[variables]) variables++;
-    size_t room = (variables + ADDED + 1 + (size_t)count + 4) * sizeof(char *);
+    size_t room = (variables + ADDED + 1 + (size_t)count + WORDS) * sizeof(char *);
     long made = CALL(SYS_mmap, NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (made < 0 && made > -4096) leave(1);
     const char **left = (const char **)made; /* NOLINT: the kernel returns an address */
@@ -152,6 +165,10 @@ _Noreturn static void become(long count, const char **given, const char **enviro
     *word++ = fields[1];
     *word++ = "-IS";
     *word++ = fields[2];
+    if (*fields[4]) {
+        *word++ = "--on";
+        *word++ = fields[4];
+    }
     for (long each = 0; each < count; each++) *word++ = given[each];
     left = words - variables - ADDED - 1;
     CALL3(SYS_execve, fields[1], words, left);
@@ -165,10 +182,12 @@ _Noreturn void begin(long *stack) {
     if (!own.size) leave(TRIED); /* It stands for no script. */
     const char *folder = variable(environment, "BUILDPERM_SERVER=");
     const char *session = variable(environment, "BUILDPERM_SESSION=");
-    if (folder && *folder && session && *session) ask(folder);
     read_fields();
     for (int which = 0; which < FIELDS; which++)
         if (!fields[which]) refuse();
-    if (CALL(SYS_faccessat, AT_FDCWD, fields[2], 4, 0, 0, 0)) refuse(); /* R_OK */
+    if (!*fields[4] && folder && *folder && session && *session) ask(folder);
+    long found = CALL(SYS_faccessat, AT_FDCWD, fields[2], 4, 0, 0, 0); /* R_OK */
+    if (*fields[4] && (found == -2 || found == -20)) become_real(given, environment); /* ENOENT, ENOTDIR */
+    if (found) refuse();
     become(count, given, environment);
 }
