@@ -177,6 +177,64 @@ def parse(words: Sequence[str], *, default: Sequence[str]) -> Arguments:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ObservedArguments:
+    """What a Cargo that runs was told, as far as it says what is built, and where."""
+
+    command: str
+    folder: str  # Of `-C`; empty if there is none.
+    manifest_path: str  # Of `--manifest-path`, or made of the `--path` of `install`; may be empty.
+    target_dir: str
+    metadata: tuple[str, ...]
+    targets: tuple[str, ...]
+    configuration: tuple[str, ...]
+    is_elsewhere: bool  # It builds a package that is in no folder of the user's: `install NAME`.
+
+
+def observed(words: Sequence[str]) -> ObservedArguments:
+    """Understand the words of a Cargo that runs, whatever they are; nothing is refused."""
+    values: dict[str, list[str]] = {}
+    metadata: list[str] = []
+    command = ""
+    split = [each for word in words for each in _apart(word)]
+    rest = iter(split)
+    for word in rest:
+        if word == "--":
+            break
+        if word in _VALUED or word in _OTHER_VALUED or word == "--path":
+            option = _VALUED.get(word, word)
+            value = next(rest, "")
+            values.setdefault(option, []).append(value)
+            if option in ("--features", "--config", "-Z"):
+                metadata += [option, value]
+        elif word in _PLAIN:
+            metadata.append(word)
+        elif not word.startswith(("-", "+")):
+            command = command or word
+    path = values.get("--path", [""])[-1]
+    manifest = values.get("--manifest-path", [""])[-1] or (path and f"{path}/Cargo.toml")
+    return ObservedArguments(
+        command=command,
+        folder=values.get("-C", [""])[-1],
+        manifest_path=manifest,
+        target_dir=values.get("--target-dir", [""])[-1],
+        metadata=tuple(metadata),
+        targets=tuple(filter(None, values.get("--target", []))),
+        configuration=tuple(values.get("--config", [])),
+        is_elsewhere=command == "install" and not path,
+    )
+
+
+def _apart(word: str) -> tuple[str, ...]:
+    """Take an option and its value apart."""
+    name, equals, value = word.partition("=")
+    if equals and name.startswith("--"):
+        return name, value
+    if word[:2] in _VALUED and len(word) > 2 and not word.startswith("--"):
+        return word[:2], word[2:].removeprefix("=")
+    return (word,)
+
+
 def _is_known(cargo_version: str) -> bool:
     """Tell whether this Cargo has a stable `--keep-going`; an empty version is unknown."""
     return bool(cargo_version) and sort_key(cargo_version) >= sort_key(_GOES_ON_SINCE)

@@ -8,6 +8,7 @@ with a slash relative to the folder that holds `.cargo`.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import tomllib
 from dataclasses import dataclass, field
@@ -104,31 +105,101 @@ def _refuse_reserved_variables(layer: _Layer) -> None:
 def _wrapper(
     given: Sequence[_Layer], files: Sequence[_Layer], folder: Path, environment: Mapping[str, str]
 ) -> str:
+    kept = ""
+    for program, _ in _wrappers(given, files, folder, environment):
+        standing = wrapped_by(program)
+        if standing is None:
+            return _foreign(program, environment)
+        kept = kept or standing  # What it would be without always on comes behind it.
+    return kept
+
+
+def _wrappers(
+    given: Sequence[_Layer], files: Sequence[_Layer], folder: Path, environment: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield each wrapper that is named, and by what: the one that counts first."""
     variable = environment.get("RUSTC_WRAPPER")  # Comes before everything, even when empty.
     if variable is not None:
-        return _foreign(_program(variable, folder), environment)
-    layers = list(given)
-    if "CARGO_BUILD_RUSTC_WRAPPER" in environment:
-        value = environment["CARGO_BUILD_RUSTC_WRAPPER"]
-        layers.append(_Layer(folder, {"build": {"rustc-wrapper": value}}))
-    for layer in (*layers, *files):
+        yield _program(variable, folder), "RUSTC_WRAPPER in the environment"
+    for layer in given:
         configured = layer.build("rustc-wrapper")
         if isinstance(configured, str):
-            return _foreign(_program(configured, layer.root), environment)
-    return ""
+            yield _program(configured, layer.root), "--config"
+    value = environment.get("CARGO_BUILD_RUSTC_WRAPPER")
+    if value is not None:
+        yield _program(value, folder), "CARGO_BUILD_RUSTC_WRAPPER in the environment"
+    for layer in files:
+        configured = layer.build("rustc-wrapper")
+        if isinstance(configured, str):
+            yield _program(configured, layer.root), f"Cargo's configuration in `{layer.root}`"
+
+
+def effective_wrapper(
+    folder: Path, cargo_home: Path, environment: Mapping[str, str]
+) -> tuple[str, str]:
+    """Return what plain Cargo calls rustc through in `folder`, and what says so; empty for nothing.
+
+    Raises:
+        BuildpermError: A file is broken.
+    """
+    folder = folder.resolve()
+    files = [layer for path in _files(folder, cargo_home) for layer in _load(path)]
+    return next(_wrappers((), files, folder, environment), ("", ""))
+
+
+def alias_words(folder: Path, cargo_home: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what aliases stand for, by name.
+
+    Raises:
+        BuildpermError: A file is broken.
+    """
+    found: dict[str, str] = {}
+    for layer in (each for path in _files(folder.resolve(), cargo_home) for each in _load(path)):
+        table = layer.settings.get("alias")
+        for name, words in table.items() if isinstance(table, dict) else ():
+            text = words if isinstance(words, str) else " ".join(map(str, words or ()))
+            found.setdefault(name, text)
+    mark = "CARGO_ALIAS_"
+    return found | {
+        name[len(mark) :].lower(): words
+        for name, words in environment.items()
+        if name.startswith(mark)
+    }
+
+
+def wrapped_by(program: str) -> str | None:
+    """Return what a wrapper of always on calls in its turn; None where it is no such wrapper."""
+    try:
+        with open(program, "rb") as file:
+            head = file.read(1 << 14)
+    except (OSError, ValueError):
+        return None
+    if _MARK not in head[:256] or b"\nBUILDPERM_ON=" not in head:
+        return None
+    _, _, rest = head.partition(b"\nBUILDPERM_WRAPPED=")
+    words = shlex.split(os.fsdecode(rest.partition(b"\n")[0]))
+    return words[0] if words else ""
 
 
 def _rustdoc(
     given: Sequence[_Layer], files: Sequence[_Layer], folder: Path, environment: Mapping[str, str]
 ) -> str:
-    for name in ("RUSTDOC", "CARGO_BUILD_RUSTDOC"):
-        if environment.get(name):
-            return _foreign(_program(environment[name], folder), environment, "BUILDPERM_RUSTDOC")
+    named = [
+        _program(environment[name], folder)
+        for name in ("RUSTDOC", "CARGO_BUILD_RUSTDOC")
+        if environment.get(name)
+    ]
     for layer in (*given, *files):
         configured = layer.build("rustdoc")
         if isinstance(configured, str):
-            return _foreign(_program(configured, layer.root), environment, "BUILDPERM_RUSTDOC")
-    return ""
+            named.append(_program(configured, layer.root))
+    kept = ""
+    for program in named:
+        standing = wrapped_by(program)
+        if standing is None:
+            return _foreign(program, environment, "BUILDPERM_RUSTDOC")
+        kept = kept or standing
+    return kept
 
 
 def _programs(
