@@ -22,6 +22,7 @@
 #   BUILDPERM_USERS           LD_LIBRARY_PATH as it was before Cargo: for that other wrapper
 #   BUILDPERM_FAILED          the file that is told which compilations have failed, where no launcher
 #                             notes it; else empty
+#   BUILDPERM_FOLLOWS         set: Cargo may name the target directory by links
 #
 # In a target directory these are written above, so that no configuration can say otherwise.
 # Fork nothing on the way that nearly every call takes, where calls are held.
@@ -116,6 +117,7 @@ is_script "$crate" || is_script "$named" || pass "$@"
     "Remove it from RUSTFLAGS, from \`build.rustflags\`, or from \`check-cfg\` in Cargo.toml."
 
 target=${BUILDPERM_TARGET:-/nowhere}
+[ -z "${BUILDPERM_FOLLOWS:-}" ] || folder=$(cd -P -- "$folder" && pwd -P) || folder=/nowhere/else
 inner=${folder#"$target"/}
 is_inside=
 if [ "$inner" != "$folder" ] && [ "$(cd -P -- "$folder" && pwd -P)" = "$folder" ]; then

@@ -15,7 +15,7 @@ from buildperm.cargo.compile_units import CompileUnits
 from buildperm.cargo.message_stream import MessageStream
 from buildperm.cargo.rerun import Rerun
 from buildperm.cargo.survey import Survey
-from buildperm.cargo.target_directory import CompileFiles, open_target
+from buildperm.cargo.target_directory import CompileFiles, TargetDirectory, open_target
 from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.sandbox import compile_filter
 from buildperm.tracer import syscall_numbers
@@ -59,15 +59,16 @@ class SupervisedBuild:
         on_progress: Callable[[Progress], None] = lambda _: None,
         on_output: Callable[[bytes], None] | None = None,
         observation: Observation = "full",
+        target: TargetDirectory | None = None,
     ) -> None:
-        """Make the session.
+        """Make the session; `target` is where builds are kept that no command has started.
 
         Raises:
             BuildpermError: This machine cannot enforce the policy, or the target directory or the
                 lock file cannot be used.
         """
         self.project = project
-        self.target = open_target(project.metadata, _FOLDERS[profile])
+        self.target = target or open_target(project.metadata, _FOLDERS[profile])
         self.mode = compile_mode.choose(project, policy)
         self.session = self._session(policy, profile, observation)
         self._compiling = compile_session.make(

@@ -56,19 +56,25 @@ class CompileFiles:
 
 @dataclass(frozen=True, slots=True)
 class TargetDirectory:
-    """One of buildperm's own target directories."""
+    """One of buildperm's own target directories, or the user's while buildperm is always on."""
 
     folder: Path  # Absolute, without links.
+    store: Path | None = None  # Where files are that no build may touch; None: in `folder`.
+    on: Path | None = None  # The state folder of always on; None where a command runs Cargo.
+
+    @property
+    def _kept(self) -> Path:
+        return self.store or self.folder
 
     @property
     def session(self) -> Path:
         """Return the file that tells supervisors what they need to know."""
-        return self.folder / "buildperm-session"
+        return self._kept / "buildperm-session"
 
     @property
     def progress(self) -> Path:
         """Return the file that supervisors append to."""
-        return self.folder / "buildperm-progress"
+        return self._kept / "buildperm-progress"
 
     @property
     def report(self) -> Path:
@@ -78,27 +84,27 @@ class TargetDirectory:
     @property
     def stub(self) -> Path:
         """Return the stub without its last line."""
-        return self.folder / "buildperm-stub"
+        return self._kept / "buildperm-stub"
 
     @property
     def wrapper(self) -> Path:
         """Return what Cargo calls in place of rustc."""
-        return self.folder / "buildperm-rustc-wrapper"
+        return self._kept / "buildperm-rustc-wrapper"
 
     @property
     def rustdoc(self) -> Path:
         """Return what Cargo calls in place of rustdoc."""
-        return self.folder / "buildperm-rustdoc"
+        return self._kept / "buildperm-rustdoc"
 
     @property
     def macro_server(self) -> Path:
         """Return what rust-analyzer is to call in place of its server for procedural macros."""
-        return self.folder / "buildperm-proc-macro-srv"
+        return self._kept / "buildperm-proc-macro-srv"
 
     @property
     def compile_session(self) -> Path:
         """Return the file that tells the launcher to what each compiler call is held."""
-        return self.folder / "buildperm-compile-session"
+        return self._kept / "buildperm-compile-session"
 
     @property
     def failed(self) -> Path:
@@ -106,7 +112,7 @@ class TargetDirectory:
 
         Each entry is a package's folder and a crate for rustc, with a NUL behind both.
         """
-        return self.folder / "buildperm-failed"
+        return self._kept / "buildperm-failed"
 
     @property
     def state(self) -> Path:
@@ -116,12 +122,12 @@ class TargetDirectory:
     @property
     def compile_filter(self) -> Path:
         """Return the file with the system call filter of compiler calls."""
-        return self.state / "filter"
+        return (self.store or self.state) / "filter"
 
     @property
     def compilers(self) -> Path:
         """Return the folder with held compilers, for wrappers that call these themselves."""
-        return self.state / "compilers"
+        return (self.store or self.state) / "compilers"
 
     def stub_text(self) -> bytes:
         """Return what every build script of this directory must begin with.
@@ -130,6 +136,8 @@ class TargetDirectory:
             BuildpermError: The path of the directory holds a line break.
         """
         try:
+            if self.on is not None:  # The same in every target directory, whoever it is held for.
+                return stub(b"-", on=os.fsencode(self.on))
             return stub(os.fsencode(self.session))
         except ValueError as error:
             raise BuildpermError(
@@ -156,8 +164,9 @@ class TargetDirectory:
             b"BUILDPERM_COMPILERS": os.fsencode(self.compilers),
             b"BUILDPERM_FAILED": b"" if launcher else os.fsencode(self.failed),
             b"BUILDPERM_USERS": os.environb.get(b"LD_LIBRARY_PATH", b""),
+            b"BUILDPERM_FOLLOWS": b"yes" if self.on else b"",
         }
-        return _script(_WRAPPER, values)
+        return script_text(_WRAPPER, values)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -235,7 +244,30 @@ class TargetDirectory:
                 b"BUILDPERM_COMPILE_SESSION": os.fsencode(self.compile_session),
                 b"BUILDPERM_COMPILER": os.fsencode(program),
             }
-            _write(path, _script(script, values), 0o700)
+            _write(path, script_text(script, values), 0o700)
+
+    def write_rustdoc(self, rustdoc: str) -> None:
+        """Write what is called in place of rustdoc where nothing holds it.
+
+        Raises:
+            BuildpermError: It cannot be written.
+        """
+        text = b"#!/bin/sh\nexec " + _quoted(os.fsencode(rustdoc)) + b' "$@"\n'
+        try:
+            _write(self.rustdoc, text, 0o700)
+        except OSError as error:
+            raise _unusable(self._kept, error) from error
+
+    def write_spelling(self, spelt: str) -> None:
+        """Write how Cargo spells the target directory, for who has to tell it from another one.
+
+        Raises:
+            BuildpermError: It cannot be written.
+        """
+        try:
+            _write(self._kept / "target", os.fsencode(spelt) + b"\n", 0o600)
+        except OSError as error:
+            raise _unusable(self._kept, error) from error
 
     def forget_progress(self) -> None:
         """Empty the file that supervisors append to, for another run of Cargo.
@@ -310,8 +342,12 @@ def open_target(metadata: Metadata, name: Literal["learn", "ci"]) -> TargetDirec
     return TargetDirectory(folder.resolve())
 
 
-def _script(path: Path, values: Mapping[bytes, bytes]) -> bytes:
-    """Return a script of ours with `values` for its variables above it."""
+def script_text(path: Path, values: Mapping[bytes, bytes]) -> bytes:
+    """Return a script of ours with `values` for its variables above it.
+
+    Raises:
+        CannotEnforceError: There is no shell to run it.
+    """
     _, mark, script = path.read_bytes().split(b"\n", 2)
     # For a shell that passes on every variable to rustc, and loads no library of a build script.
     head = [b"#!" + interpreter(), mark]

@@ -1,0 +1,61 @@
+#!/bin/sh
+# buildperm: rustc wrapper
+#
+# Cargo's configuration names this while buildperm is always on. It finds out which Cargo calls, has
+# what that Cargo is held to prepared once, and goes on with the wrapper that was made for it:
+# `STATE/run/PID-STARTED` leads to its folder. Without buildperm it only passes on.
+#
+#   BUILDPERM_ON       the state folder
+#   BUILDPERM_PYTHON   the interpreter
+#   BUILDPERM_HOLD     what prepares: without it buildperm is not installed any more
+#   BUILDPERM_WRAPPED  the wrapper, or the rustdoc, that was configured before; may be empty
+#   BUILDPERM_PART     what is called in the folder
+#
+# Nothing is forked on the way that nearly every call takes.
+
+pass() {
+    if [ "$BUILDPERM_PART" = buildperm-rustdoc ]; then
+        exec "${BUILDPERM_WRAPPED:-rustdoc}" "$@"
+    fi
+    exec ${BUILDPERM_WRAPPED:+"$BUILDPERM_WRAPPED"} "$@"
+}
+
+[ -e "$BUILDPERM_HOLD" ] || pass "$@"
+# What compiles nothing is a question about the tool chain.
+case " $* " in
+*" --out-dir "* | *" --out-dir="* | *" -o "* | *" --test "* | *" @"*) ;;
+*) pass "$@" ;;
+esac
+unset BUILDPERM_SESSION BUILDPERM_SERVER
+
+started() { shift 19 && run=$BUILDPERM_ON/run/$PPID-$1; } # proc_pid_stat(5), (22) starttime
+run=
+IFS= read -r line </proc/$PPID/stat
+set -f
+started ${line##*) }
+set +f
+
+prepare() {
+    (unset LD_LIBRARY_PATH && exec "$BUILDPERM_PYTHON" -I "$BUILDPERM_HOLD" "$BUILDPERM_ON" \
+        "$PPID" "$@" >&2) && return
+    status=$?
+    [ "$status" -eq 23 ] || printf '%s\n' "buildperm: cannot hold this build: \
+\`$BUILDPERM_PYTHON\` ended with $status" "  Install buildperm again where it was, and run \
+\`buildperm enable\`; or switch it off by removing" "  \`rustc-wrapper\` and \`rustdoc\` from \
+$BUILDPERM_CONFIGURATION." >&2
+    exit 23
+}
+
+[ -r "$run/$BUILDPERM_PART" ] || prepare "$@"
+target=
+[ ! -r "$run/target" ] || IFS= read -r target <"$run/target"
+case " $* " in
+*" --out-dir "*)
+    case " $* " in
+    *" --out-dir $target/"*) ;;
+    # One Cargo may build in several target directories: `cargo install` of several crates.
+    *) [ -z "$target" ] || prepare "$@" ;;
+    esac
+    ;;
+esac
+. "$run/$BUILDPERM_PART"

@@ -1,0 +1,82 @@
+"""Prepares what plain Cargo is held to while buildperm is always on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from buildperm.cargo import compile_mode, compile_session, session_maker
+from buildperm.cargo.lock import CargoLock
+from buildperm.cargo.metadata import Metadata
+from buildperm.cargo.target_directory import CompileFiles, TargetDirectory
+from buildperm.policy.grants import Policy
+from buildperm.policy.runtime_table import WEAKEST
+from buildperm.sandbox import compile_filter
+from buildperm.tracer import syscall_numbers
+
+if TYPE_CHECKING:
+    from buildperm.cargo.project import Project
+    from buildperm.supervisor.session import Session
+
+
+def baseline(manifest: Path) -> Policy:
+    """Return a policy that grants nothing."""
+    return Policy(WEAKEST, MappingProxyType({}), manifest)
+
+
+def nothing_known(root: Path, target: Path) -> tuple[Metadata, CargoLock]:
+    """Describe a build of which nobody can say what it consists of: `cargo install NAME`."""
+    return Metadata(root, target, {}, (), {}), CargoLock(())
+
+
+def prepare(project: Project, policy: Policy, target: TargetDirectory, *, spelt: str) -> Session:
+    """Write all that a Cargo is held to into the store of `target`.
+
+    Args:
+        project: What it builds.
+        policy: What is granted.
+        target: The user's target directory.
+        spelt: How Cargo spells it.
+
+    Raises:
+        BuildpermError: It cannot be held, or not be written.
+    """
+    mode = compile_mode.choose(project, policy)
+    session = session_maker.make(
+        project.metadata,
+        project.lock,
+        policy,
+        project.toolchain,
+        target,
+        project.environment,
+        profile="enforcing",
+        rustc_wrapper=project.configuration.rustc_wrapper,
+        compiling=mode.told(),
+        observation="light",
+        is_standing=True,
+    )
+    session["left_open"] = [*session.get("left_open", ()), *mode.why]
+    compiling = compile_session.make(session, project, policy, mode, target)
+    files = None
+    rustdoc = project.configuration.rustdoc or str(project.toolchain.rustc.with_name("rustdoc"))
+    if mode.programs is not None:
+        files = CompileFiles(
+            os.fsencode(mode.programs.launcher),
+            compiling.text,
+            compile_filter.build(
+                os.uname().machine, syscall_numbers.table(), session["landlock_abi"]
+            ),
+            rustdoc,
+            str(project.toolchain.macro_server),
+            (
+                str(project.toolchain.rustc),
+                str(project.toolchain.rustc.with_name("clippy-driver")),
+            ),
+        )
+    target.write(session, compiling=files)
+    if files is None:
+        target.write_rustdoc(rustdoc)
+    target.write_spelling(spelt)
+    return session
