@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from buildperm.cargo.cargo_process import CargoResult
 from buildperm.cargo.held_packages import HeldPackages
 from buildperm.cargo.supervised_build import SupervisedBuild
+from buildperm.cargo.target_directory import TargetDirectory
 from buildperm.policy.access import Access
 from buildperm.policy.combination import combine
 from buildperm.policy.fold import fold
@@ -50,7 +51,7 @@ class KeptCrate:
 
 
 def kept_builds(workspaces: Iterable[Workspace]) -> list[KeptBuild]:
-    """Find what `learn`, `review` and `ci` have left in their target directories.
+    """Find what `learn`, `review`, `ci` and plain Cargo have left in target directories.
 
     Raises:
         BuildpermError: What this machine can hold does not fit, or a folder cannot be read.
@@ -58,8 +59,12 @@ def kept_builds(workspaces: Iterable[Workspace]) -> list[KeptBuild]:
     found: list[KeptBuild] = []
     known: set[Path] = set()
     for workspace in workspaces:
-        for profile in _PROFILES:
-            build = SupervisedBuild(workspace.project, workspace.policy, profile)
+        project, policy = workspace.project, workspace.policy
+        builds = [SupervisedBuild(project, policy, profile) for profile in _PROFILES]
+        own = TargetDirectory(project.metadata.target_directory)
+        if own.state.is_dir():  # Plain Cargo was held there: always on.
+            builds.append(SupervisedBuild(project, policy, "enforcing", target=own))
+        for build in builds:
             units = tuple(unit for unit in build.kept() if unit.folder not in known)
             known.update(unit.folder for unit in units)
             failed = any(unit.status for unit in units)

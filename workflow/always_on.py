@@ -1,0 +1,235 @@
+"""What `enable` and `disable` do: plain Cargo is held to the grants, or is not any more."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildperm import __version__
+from buildperm.cargo import (
+    adopted_scripts,
+    configuration,
+    home_configuration,
+    standing_state,
+    toolchain,
+)
+from buildperm.cargo.standing_state import ChangedConfiguration, StandingState
+from buildperm.cargo.target_directory import TargetDirectory, script_text
+from buildperm.errors import BuildpermError
+from buildperm.presentation import console
+from buildperm.workflow.workspace import open_workspace
+
+if TYPE_CHECKING:
+    from buildperm.workflow.workspace import Workspace
+
+_WRAPPER = Path(configuration.__file__).with_name("standing-wrapper.sh")
+_PARTS = {"rustc-wrapper": "buildperm-rustc-wrapper", "rustdoc": "buildperm-rustdoc"}
+
+
+def enable(*, is_user: bool, others: str) -> None:
+    """Hold plain Cargo from now on.
+
+    Args:
+        is_user: Everywhere, and not only in the workspace of the current folder.
+        others: With `is_user`, what holds for workspaces that are not enrolled: one of OTHERS.
+
+    Raises:
+        BuildpermError: This machine cannot hold it, or a file cannot be written.
+    """
+    workspace = None
+    try:
+        workspace = open_workspace((), default=("build",))
+    except BuildpermError:
+        if not is_user:
+            raise
+    if workspace is not None:
+        workspace.runtime.prepare()  # Says what is missing.
+    cargo_home = _cargo_home(workspace)
+    place = standing_state.folder()
+    with standing_state.locked(place):
+        state = standing_state.read(place)
+        state = _configured(place, state, cargo_home)
+        if is_user:
+            state = replace(state, others=others)
+        if workspace is not None:
+            root = workspace.project.metadata.root
+            state = replace(state, workspaces=tuple(sorted({*state.workspaces, str(root)})))
+        standing_state.write(place, replace(state, version=__version__))
+        standing_state.forget_contexts(place)
+        if workspace is not None:
+            _adopt(place, workspace)
+    _tell_enabled(workspace, cargo_home, is_user=is_user, others=others)
+
+
+def disable(*, is_user: bool) -> None:
+    """Leave plain Cargo alone again: here, or everywhere.
+
+    Raises:
+        BuildpermError: A file cannot be written.
+    """
+    place = standing_state.folder()
+    if not (place / "on.json").exists():
+        console.print_message("always on is off already")
+        return
+    with standing_state.locked(place):
+        state = standing_state.read(place)
+        left: tuple[str, ...] = ()
+        others = "leave"
+        root = None
+        if not is_user:
+            root = open_workspace((), default=("build",)).project.metadata.root
+            left = tuple(each for each in state.workspaces if each != str(root))
+            others = state.others
+        state = replace(state, workspaces=left, others=others)
+        standing_state.forget_contexts(place)
+        kept = []
+        for target in map(Path, state.targets):
+            if root is None or not state.is_on or target.is_relative_to(root):
+                _give_back(target)
+            else:
+                kept.append(str(target))
+        if state.is_on:
+            standing_state.write(place, replace(state, targets=tuple(kept)))
+        else:
+            for changed in state.configurations:
+                _restore(changed)
+            standing_state.remove(place)
+    console.print_message(
+        "off: plain Cargo runs build scripts and macros with your rights"
+        if not state.is_on
+        else "off here; `buildperm status` says what is still on"
+    )
+
+
+def _cargo_home(workspace: Workspace | None) -> Path:
+    if workspace is not None:
+        return workspace.project.toolchain.cargo_home
+    return toolchain.resolve(Path.cwd(), os.environ).cargo_home
+
+
+def _configured(place: Path, state: StandingState, cargo_home: Path) -> StandingState:
+    """Name our wrapper in the configuration of one CARGO_HOME, and write it."""
+    path = home_configuration.path_of(cargo_home)
+    content = home_configuration.content_of(path)
+    told = home_configuration.values(content, path)
+    known = {each.cargo_home: each for each in state.configurations}
+    earlier = known.get(str(cargo_home))
+    folder = place / "homes" / standing_state.digest(str(cargo_home))
+    ours = {key: str(folder / key) for key in home_configuration.KEYS}
+    before = {key: value for key, value in told.items() if value != ours[key]}
+    if earlier is not None:
+        before = {"rustc-wrapper": earlier.wrapper, "rustdoc": earlier.rustdoc} | before
+    wrapped = before.get("rustc-wrapper", "") or _from_environment()
+    _write_wrappers(place, folder, path, {**before, "rustc-wrapper": wrapped})
+    after = home_configuration.with_values(content, path, dict(ours))
+    if earlier is not None and told == ours:
+        return state
+    real = home_configuration.write(path, after)
+    changed = ChangedConfiguration(
+        str(cargo_home),
+        str(real),
+        None if content is None else content.hex(),
+        after.hex(),
+        before.get("rustc-wrapper", ""),
+        before.get("rustdoc", ""),
+    )
+    known[str(cargo_home)] = changed
+    return replace(state, configurations=tuple(known.values()))
+
+
+def _from_environment() -> str:
+    """Return a wrapper that the environment names, as Cargo would find it."""
+    value = os.environ.get("RUSTC_WRAPPER") or os.environ.get("CARGO_BUILD_RUSTC_WRAPPER") or ""
+    found = shutil.which(value) if value else None
+    return "" if found is None or configuration.wrapped_by(found) is not None else found
+
+
+def _write_wrappers(place: Path, folder: Path, path: Path, before: dict[str, str]) -> None:
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for key, part in _PARTS.items():
+            values = {
+                b"BUILDPERM_ON": os.fsencode(place),
+                b"BUILDPERM_PYTHON": os.fsencode(sys.executable),
+                b"BUILDPERM_HOLD": os.fsencode(standing_state.HOLD),
+                b"BUILDPERM_WRAPPED": os.fsencode(before.get(key, "")),
+                b"BUILDPERM_PART": part.encode(),
+                b"BUILDPERM_CONFIGURATION": os.fsencode(path),
+            }
+            text = script_text(_WRAPPER, values)
+            standing_state.replace_text(folder / key, text, 0o700)
+            unheld = b'#!/bin/sh\n# buildperm: of a Cargo that is not held\npass "$@"\n'
+            standing_state.replace_text(place / "unheld" / part, unheld, 0o700)
+    except OSError as error:
+        raise BuildpermError(f"cannot write into `{place}`: {error.strerror}") from error
+
+
+def _adopt(place: Path, workspace: Workspace) -> None:
+    """Have the build scripts held that Cargo has compiled before."""
+    metadata = workspace.project.metadata
+    directory = TargetDirectory(metadata.target_directory, place, place)
+    try:
+        count = adopted_scripts.adopt(metadata.target_directory, directory.stub_text())
+        adopted_scripts.attribute_macros(directory, metadata)
+    except OSError as error:
+        raise BuildpermError(
+            f"cannot put stubs into `{metadata.target_directory}`: {error.strerror}",
+            hint="Make it writable, or run `cargo clean`.",
+        ) from error
+    if count:
+        standing_state.add_target(place, metadata.target_directory)
+
+
+def _give_back(target: Path) -> None:
+    try:
+        adopted_scripts.give_back(target)
+        shutil.rmtree(target / "buildperm-compile", ignore_errors=True)
+    except (OSError, BuildpermError) as error:
+        console.print_warning(f"some build scripts in `{target}` keep their stubs: {error}")
+
+
+def _restore(changed: ChangedConfiguration) -> None:
+    """Take our two lines back; a file that nobody has changed meanwhile gets its old bytes."""
+    path = Path(changed.path)
+    content = home_configuration.content_of(path)
+    before = None if changed.before is None else bytes.fromhex(changed.before)
+    if content is None:
+        return
+    if content == bytes.fromhex(changed.after):
+        home_configuration.write(path, before)
+        return
+    told = home_configuration.values(content, path)
+    earlier = {"rustc-wrapper": changed.wrapper or None, "rustdoc": changed.rustdoc or None}
+    mine = {
+        key: earlier[key]
+        for key, value in told.items()
+        if configuration.wrapped_by(value) is not None
+    }
+    home_configuration.write(path, home_configuration.with_values(content, path, mine))
+
+
+def _tell_enabled(
+    workspace: Workspace | None, cargo_home: Path, *, is_user: bool, others: str
+) -> None:
+    if workspace is not None:
+        console.print_message(
+            f"on in {workspace.project.metadata.root}: plain Cargo holds build scripts, macros and "
+            "compilers to the grants in Cargo.toml"
+        )
+    if is_user:
+        said = {
+            "baseline": "held to the baseline: nothing is granted to it",
+            "warn": "not held; each build says so",
+            "leave": "left alone",
+        }[others]
+        console.print_message(f"on for all of {cargo_home}: what is not enrolled is {said}")
+    found, by = configuration.effective_wrapper(Path.cwd(), cargo_home, os.environ)
+    if configuration.wrapped_by(found) is None:
+        console.print_warning(
+            f"{by or 'something'} outranks it: plain Cargo calls `{found}`, and nothing is held "
+            "until that is removed; it will be called in its turn"
+        )

@@ -1,0 +1,199 @@
+"""What `status` says: whether plain Cargo is held in this folder, proven by trying."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildperm.cargo import (
+    adopted_scripts,
+    configuration,
+    standing_state,
+    toolchain,
+)
+from buildperm.errors import BuildpermError
+from buildperm.tracer.notation import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from buildperm.cargo.standing_state import StandingState
+
+_CANARY = Path(configuration.__file__).with_name("standing-canary.rs")
+_MANIFEST = """\
+[package]
+name = "buildperm-canary"
+version = "0.0.0"
+edition = "2021"
+build = "build.rs"
+
+[workspace]
+"""
+_TIMEOUT_S = 300
+_KEY = (
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nbuildperm's canary\n-----END OPENSSH PRIVATE KEY-----\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AlwaysOnStatus:
+    """Whether plain Cargo is held in one folder."""
+
+    wanted: str  # `on`, `baseline`, `warn` or `off`: what was switched on for it.
+    lines: tuple[str, ...]  # What there is to say, in sentences.
+    problems: tuple[str, ...]  # Why it is not in force as it was wanted.
+
+    @property
+    def is_well(self) -> bool:
+        """Tell whether it is as it was wanted."""
+        return not self.problems
+
+
+def status(folder: Path, *, tries: bool = True) -> AlwaysOnStatus:
+    """Find out whether plain Cargo is held in `folder`.
+
+    Args:
+        folder: Where Cargo would be called.
+        tries: Let a canary loose, through the Cargo that PATH leads to.
+
+    Raises:
+        BuildpermError: There is no tool chain, or a file is broken.
+    """
+    place = standing_state.folder()
+    state = standing_state.read(place)
+    root = _root(folder)
+    enrolled = state.enrolled(root or folder)
+    wanted = "on" if enrolled else {"leave": "off"}.get(state.others, state.others)
+    if wanted in ("off", "warn"):
+        said = "plain Cargo is not held here"
+        return AlwaysOnStatus(wanted, (f"{said}; `buildperm enable` holds it",), ())
+    cargo_home = toolchain.resolve(folder, os.environ).cargo_home
+    lines = [
+        f"held to the grants in {enrolled / 'Cargo.toml'}" if enrolled else "held to the baseline"
+    ]
+    found, by = configuration.effective_wrapper(folder, cargo_home, os.environ)
+    wrapped = configuration.wrapped_by(found)
+    problems = []
+    if wrapped is None:
+        problems.append(_outranked(state, found, by, cargo_home))
+    elif wrapped:
+        lines.append(f"calls `{wrapped}` in its turn")
+    problems += _aliases(folder, cargo_home)
+    problems += _unheld(state)
+    if tries and wrapped is not None:
+        tried = _tried(folder, place)
+        (lines if tried.startswith("proven") else problems).append(tried)
+    return AlwaysOnStatus(wanted, tuple(lines), tuple(problems))
+
+
+def _root(folder: Path) -> Path | None:
+    command = ["cargo", "locate-project", "--workspace", "--message-format=plain"]
+    try:
+        asked = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    said = os.fsdecode(asked.stdout).rstrip("\n")
+    return Path(said).resolve().parent if asked.returncode == 0 and said else None
+
+
+def _outranked(state: StandingState, found: str, by: str, cargo_home: Path) -> str:
+    if not by and str(cargo_home) not in {each.cargo_home for each in state.configurations}:
+        return f"CARGO_HOME is {cargo_home}: run `buildperm enable` once with it"
+    if not by:
+        return f"Cargo's configuration in {cargo_home} does not name it: run `buildperm enable`"
+    what = f"calls `{encode(os.fsencode(found))}` instead" if found else "calls no wrapper"
+    return f"{by} outranks it, so that Cargo {what}: remove that, then run `buildperm enable`"
+
+
+def _aliases(folder: Path, cargo_home: Path) -> Iterator[str]:
+    """Say which aliases turn it off: they may bring a configuration along."""
+    for name, words in configuration.alias_words(folder, cargo_home, os.environ).items():
+        if "rustc-wrapper" in words or "RUSTC_WRAPPER" in words:
+            yield f"the alias `{name}` names another wrapper: change it"
+
+
+def _unheld(state: StandingState) -> Iterator[str]:
+    """Say where build scripts lie that would run unheld."""
+    for target in map(Path, state.targets):
+        found = adopted_scripts.without_stub(target) if target.is_dir() else []
+        if found:
+            yield (
+                f"{len(found)} build scripts in {target} have no stub, `{found[0].name}` first: "
+                "run `buildperm enable` again"
+            )
+
+
+def _tried(folder: Path, place: Path) -> str:
+    """Let the canary loose through plain Cargo; return what came of it, in a sentence."""
+    made = Path(tempfile.mkdtemp(prefix="buildperm-canary-")).resolve()
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            _write_canary(made, server.getsockname()[1])
+            standing_state.replace_text(place / "canary", os.fsencode(made / "crate"), 0o600)
+            return _judged(_run(made, folder), made)
+    except OSError as error:
+        raise BuildpermError(f"cannot try it in `{made}`: {error.strerror}") from error
+    finally:
+        (place / "canary").unlink(missing_ok=True)
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _write_canary(made: Path, port: int) -> None:
+    key = made / ".ssh" / "id_rsa"
+    key.parent.mkdir(mode=0o700)
+    key.write_text(_KEY)
+    crate = made / "crate"
+    (crate / "src").mkdir(parents=True)
+    (crate / "src" / "lib.rs").write_text("")
+    (crate / "Cargo.toml").write_text(_MANIFEST)
+    (crate / "build.rs").write_bytes(_CANARY.read_bytes())
+    (crate / "key").write_text(str(key))
+    (crate / "address").write_text(f"127.0.0.1:{port}")
+
+
+def _run(made: Path, folder: Path) -> str:
+    """Build the canary as the user would, in `folder`; return what Cargo said."""
+    command = ["cargo", "check", "--offline", "--manifest-path", str(made / "crate" / "Cargo.toml")]
+    try:
+        ran = subprocess.run(
+            [*command, "--target-dir", str(made / "target")],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return ran.stderr.decode("utf-8", "replace")
+
+
+def _judged(said: str, made: Path) -> str:
+    found = list((made / "target").glob("**/attempts"))
+    if not found:
+        lines = [line for line in said.split("\n") if line.strip()]
+        return (
+            f"not proven, as the canary could not be built: {lines[-1] if lines else 'no reason'}"
+        )
+    told = found[0].read_text()
+    reached = [
+        what
+        for key, what in (("read true", "read a key"), ("connect true", "connect"))
+        if key in told
+    ]
+    if reached or not told.endswith("end\n"):
+        return f"NOT HELD: a build script could {' and '.join(reached) or 'not be followed'}"
+    return "proven: a build script under plain Cargo could neither read a key nor connect"
