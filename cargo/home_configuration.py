@@ -56,7 +56,10 @@ def with_values(content: bytes | None, path: Path, wanted: dict[str, str | None]
     raw = content or b""
     before = _document(raw, path)
     text = raw.decode()
-    expected = {**before, "build": dict(before.get("build", {}))}
+    build = before.get("build", {})
+    if not isinstance(build, dict):
+        raise BuildpermError(f"`{path}`: `build` is no table", hint="Make it one: Cargo needs it.")
+    expected = {**before, "build": dict(build)}
     for key, value in wanted.items():
         expected["build"].pop(key, None)
         if value is not None:

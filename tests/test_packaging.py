@@ -105,7 +105,8 @@ def test_every_module_of_every_layer_is_in_the_wheel(
     shipped = {name for name in members if name.endswith(".py")}
 
     assert shipped - modules == {
-        f"buildperm/{name}.py" for name in ("__init__", "__main__", "errors", "printable")
+        f"buildperm/{name}.py"
+        for name in ("__init__", "__main__", "errors", "printable", "short_status")
     }
     assert modules <= shipped
 
@@ -129,6 +130,8 @@ def test_every_file_that_is_no_module_is_known(
         "buildperm/cargo/held-compiler.sh",
         "buildperm/cargo/held-macro-server.sh",
         "buildperm/cargo/rustc-wrapper.sh",
+        "buildperm/cargo/standing-canary.rs",
+        "buildperm/cargo/standing-wrapper.sh",
         "buildperm/policy/grants.schema.json",
         "buildperm/policy/lock.schema.json",
         "buildperm/policy/layouts.toml",

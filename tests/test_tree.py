@@ -31,6 +31,7 @@ SUBJECTS = {
     "cargo/same_as_plain": "A script's surroundings, beside those of plain Cargo.",
     "cargo/obeyed_directives": "What Cargo itself makes of directives.",
     "cargo/rustc_wrapper": "The wrapper is a shell script.",
+    "cli/always_on": "Plain Cargo while buildperm is always on, with a thief and without.",
     "cli/build_screen": "The screen of a running build, from its first picture to the inbox.",
     "cli/carried_state": "What every command does with state that came along with a checkout.",
     "cli/output_folders": "Folders in which Cargo builds, from the question to the refusal.",

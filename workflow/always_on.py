@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from buildperm import __version__
 from buildperm.cargo import (
     adopted_scripts,
+    compile_mode,
     configuration,
     home_configuration,
     standing_state,
     toolchain,
+    units,
 )
 from buildperm.cargo.standing_state import ChangedConfiguration, StandingState
 from buildperm.cargo.target_directory import TargetDirectory, script_text
@@ -41,13 +43,10 @@ def enable(*, is_user: bool, others: str) -> None:
         BuildpermError: This machine cannot hold it, or a file cannot be written.
     """
     workspace = None
-    try:
+    if not is_user:  # Whose grants count is said for each workspace.
         workspace = open_workspace((), default=("build",))
-    except BuildpermError:
-        if not is_user:
-            raise
-    if workspace is not None:
         workspace.runtime.prepare()  # Says what is missing.
+        compile_mode.choose(workspace.project, workspace.policy)  # Takes some seconds once.
     cargo_home = _cargo_home(workspace)
     place = standing_state.folder()
     with standing_state.locked(place):
@@ -187,7 +186,9 @@ def _adopt(place: Path, workspace: Workspace) -> None:
 def _give_back(target: Path) -> None:
     try:
         adopted_scripts.give_back(target)
-        shutil.rmtree(target / "buildperm-compile", ignore_errors=True)
+        for recording in units.recordings(target):  # Of what ran while it was on.
+            shutil.rmtree(recording.parent, ignore_errors=True)
+        shutil.rmtree(TargetDirectory(target).state, ignore_errors=True)
     except (OSError, BuildpermError) as error:
         console.print_warning(f"some build scripts in `{target}` keep their stubs: {error}")
 

@@ -1,0 +1,362 @@
+"""Always on: plain Cargo with a thief in the workspace, with honest code, and without buildperm."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+import buildperm as package
+from tests.cli.always_on_machine import (
+    QUIET,
+    PersonsMachine,
+    is_world_readable,
+    machine,
+    make_workspace,
+    states,
+)
+
+__all__ = ["machine"]
+
+_REACHED, _NOTHING = {"true true"}, {"false false"}
+_COMMANDS = ("build", "check", "test", "doc", "clippy", "install", "bench", "run")
+
+
+def words_of(command: str, root: Path) -> list[str]:
+    more = {"install": ["--path", ".", "--root", str(root)], "test": ["--workspace"]}
+    return [command, *more.get(command, ())]
+
+
+@pytest.mark.quick(1)
+@pytest.mark.parametrize(
+    "before",
+    [None, b"", b"# mine\n[build]\njobs = 2 # few\n\n[term]\nquiet = false\n", b"[net]\nretry=1"],
+    ids=["none", "empty", "build", "other"],
+)
+def test_switching_it_on_and_off_leaves_all_fresh_and_every_byte_as_it_was(
+    machine: PersonsMachine, before: bytes | None
+) -> None:
+    if before is not None:
+        machine.configuration.write_bytes(before)
+    machine.cargo("build")
+    found = machine.workspace.rglob("build[-_]script[-_]*")
+    programs = {path: path.read_bytes() for path in found if path.is_file()}
+
+    machine.enable()
+    assert b"rustc-wrapper" in machine.configuration.read_bytes()
+    assert not is_world_readable(machine.state)
+    on = machine.cargo("build", "-v")
+    assert set(states(on).values()) == {"Fresh"}, on.stderr
+    machine.cargo("build", more={"AGAIN": "1"})
+    machine.disable()
+
+    off = machine.cargo("build", "-v", more={"AGAIN": "1"})
+    assert set(states(off).values()) == {"Fresh"}, off.stderr
+    assert not machine.state.exists()
+    now = machine.configuration.read_bytes() if machine.configuration.exists() else None
+    assert now == before
+    assert programs == {path: path.read_bytes() for path in programs}
+    left = [path for path in machine.workspace.rglob("*") if "buildperm" in path.name]
+    left += list(machine.workspace.rglob("*.real"))
+    assert not left
+
+
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_a_thief_reaches_nothing_under_plain_cargo(
+    machine: PersonsMachine, command: str, tmp_path: Path
+) -> None:
+    if command == "clippy" and shutil.which("cargo-clippy") is None:
+        pytest.skip("no clippy")
+    words = words_of(command, tmp_path / "root")
+    (machine.workspace / "lib/build.rs").write_text(machine.steals)
+    machine.cargo(*words)
+    assert machine.loot() == _REACHED  # Or the test is void.
+
+    machine.enable()
+    held = machine.cargo(*words, more={"AGAIN": "1"})  # What was compiled before, runs again.
+    assert held.returncode != 0
+    assert machine.loot() == _NOTHING
+    assert "buildperm: build script of lib 0.1.0: it tried to read $HOME/.ssh/id_rsa" in held.stderr
+    assert "buildperm pending" in held.stderr
+
+    (machine.workspace / "lib/build.rs").write_text(machine.steals + "// Compiled again.\n")
+    assert machine.cargo(*words).returncode != 0
+    assert machine.loot() == _NOTHING
+
+
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_honest_code_works_as_it_did(machine: PersonsMachine, command: str, tmp_path: Path) -> None:
+    if command == "clippy" and shutil.which("cargo-clippy") is None:
+        pytest.skip("no clippy")
+    machine.enable()
+    done = machine.cargo(*words_of(command, tmp_path / "root"))
+
+    assert done.returncode == 0, done.stderr
+    assert "buildperm" not in done.stderr.replace(str(machine.state), "")
+    if command == "run":
+        assert done.stdout == "42 7\n"
+    if command == "test":
+        assert "lib/src/lib.rs - answer" in done.stdout  # Of the documentation, by rustdoc.
+    again = machine.cargo(command, "-v") if command in ("build", "check", "doc") else None
+    assert again is None or set(states(again).values()) == {"Fresh"}
+
+
+@pytest.mark.slow
+def test_a_macro_reaches_nothing_whether_it_was_compiled_before_or_not(
+    machine: PersonsMachine,
+) -> None:
+    source = machine.workspace / "mac/src/lib.rs"
+    key = machine.home / ".ssh/id_rsa"
+    source.write_text(
+        "#[proc_macro]\npub fn seven(_: proc_macro::TokenStream) -> proc_macro::TokenStream {\n"
+        f'    let n = if std::fs::read("{key}").is_ok() {{ 1 }} else {{ 0 }};\n'
+        "    n.to_string().parse().unwrap()\n}\n"
+    )
+    assert machine.cargo("run").stdout == "42 1\n"
+    machine.enable()
+
+    main = machine.workspace / "src/main.rs"
+    main.write_text(main.read_text() + "// Expanded again, by the library of before.\n")
+    held = machine.cargo("run")
+    assert held.returncode != 0
+    assert "procedural macros of mac 0.1.0, for app 0.1.0: it tried to read" in held.stderr
+
+
+def test_what_was_granted_is_in_force_with_the_next_build(machine: PersonsMachine) -> None:
+    data = machine.home.parent / "data.txt"
+    data.write_text("42")
+    (machine.workspace / "lib/build.rs").write_text(
+        f'fn main() {{ std::fs::read("{data}").unwrap(); }}\n'
+    )
+    machine.enable()
+    refused = machine.cargo("build")
+    assert refused.returncode != 0
+    assert f"it was refused to read {data}" in refused.stderr
+
+    pending = machine.buildperm("pending")
+    assert f"lib 0.1.0: read {data}" in pending.stdout
+    manifest = machine.workspace / "Cargo.toml"
+    manifest.write_text(
+        manifest.read_text()
+        + "[workspace.metadata.buildperm]\nversion = 1\n"
+        + f'[workspace.metadata.buildperm.crates.lib]\nreviewed = ["0.1.0"]\nread = ["{data}"]\n'
+    )
+    granted = machine.cargo("build")
+    assert granted.returncode == 0, granted.stderr
+
+
+def test_without_buildperm_nothing_is_held_and_nothing_said(
+    machine: PersonsMachine, tmp_path: Path
+) -> None:
+    installed = tmp_path / "installed"
+    shutil.copytree(
+        Path(package.__file__).parent,
+        installed / "buildperm",
+        ignore=shutil.ignore_patterns("__pycache__", "target"),
+    )
+    machine.package = installed
+    (machine.workspace / "lib/build.rs").write_text(machine.steals)
+    machine.cargo("build")
+    machine.enable()
+    machine.loot()
+    assert machine.cargo("build", more={"AGAIN": "1"}).returncode != 0
+    assert machine.loot() == _NOTHING
+
+    shutil.rmtree(installed)  # As `pip uninstall` does.
+    for again in ("2", "3"):
+        plain = machine.cargo("build", more={"AGAIN": again})
+        assert plain.returncode == 0, plain.stderr
+        assert "buildperm:" not in plain.stderr
+        assert machine.loot() == _REACHED
+        source = machine.workspace / "lib/build.rs"
+        source.write_text(source.read_text() + "// Compiled again.\n")
+
+
+def test_a_broken_installation_fails_closed(machine: PersonsMachine, tmp_path: Path) -> None:
+    python = tmp_path / "bin/python"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    (machine.workspace / "lib/build.rs").write_text(machine.steals)
+    machine.enable()
+    for wrapper in machine.state.glob("homes/*/*"):
+        text = wrapper.read_text().replace(sys.executable, str(python))
+        wrapper.write_text(text)
+    python.unlink()
+
+    broken = machine.cargo("build")
+    assert broken.returncode != 0
+    assert "buildperm: cannot hold this build" in broken.stderr
+    assert str(machine.configuration) in broken.stderr  # How to switch it off by hand.
+    assert not machine.loot()
+
+
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("others", ["baseline", "warn", "leave"])
+def test_a_workspace_that_is_not_enrolled_is_held_as_was_said(
+    machine: PersonsMachine, others: str
+) -> None:
+    (machine.workspace / "lib/build.rs").write_text(machine.steals)
+    # What it grants to itself counts for nothing: nobody has enrolled it.
+    manifest = machine.workspace / "Cargo.toml"
+    grant = f'[workspace.metadata.buildperm.crates.lib]\nnet = ["127.0.0.1:{machine.port}"]\n'
+    manifest.write_text(manifest.read_text() + grant)
+    machine.enable("--user", "--others", others)
+    built = machine.cargo("build")
+
+    is_held = others == "baseline"
+    assert machine.loot() == (_NOTHING if is_held else _REACHED)
+    assert (built.returncode != 0) == is_held
+    assert ("is not enrolled: nothing of it is held" in built.stderr) == (others == "warn")
+
+
+def test_what_a_test_makes_below_the_workspace_is_held(machine: PersonsMachine) -> None:
+    """As trybuild does: a project of its own in the target directory, built into another one."""
+    machine.cargo("build")
+    machine.enable()
+    scratch = machine.workspace / "target/tests/trybuild/app"
+    make_workspace(scratch)
+    (scratch / "lib/build.rs").write_text(machine.steals)
+    built = machine.cargo(
+        "check", folder=scratch, more={"CARGO_TARGET_DIR": str(scratch.parents[1] / "target")}
+    )
+
+    assert built.returncode != 0
+    assert machine.loot() == _NOTHING
+
+
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("place", ["option", "variable", "link"])
+def test_another_target_directory_is_held_as_well(
+    machine: PersonsMachine, place: str, tmp_path: Path
+) -> None:
+    (machine.workspace / "lib/build.rs").write_text(machine.steals)
+    machine.enable()
+    other = tmp_path / "other place"
+    other.mkdir()
+    words, more = ["build", "--manifest-path", str(machine.workspace / "Cargo.toml")], {}
+    if place == "option":
+        words += ["--target-dir", str(other)]
+    elif place == "variable":
+        more["CARGO_TARGET_DIR"] = str(other)
+    else:
+        (machine.workspace / "target").symlink_to(other)
+    built = machine.cargo(*words, folder=tmp_path, more=more)
+
+    assert built.returncode != 0
+    assert machine.loot(other) == _NOTHING
+    assert "it tried to read" in built.stderr
+
+
+@pytest.mark.slow
+def test_a_wrapper_that_was_there_is_called_in_its_turn(
+    machine: PersonsMachine, tmp_path: Path
+) -> None:
+    called = tmp_path / "called"
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(f'#!/bin/sh\necho "$*" >>{called}\nexec "$@"\n')
+    wrapper.chmod(0o755)
+    machine.configuration.write_text(f'[build]\nrustc-wrapper = "{wrapper}"\n')
+    machine.enable()
+    (machine.workspace / "lib/build.rs").write_text(machine.steals)
+    assert machine.cargo("build").returncode != 0
+    assert machine.loot() == _NOTHING
+    assert "--crate-name mac" in called.read_text()
+
+    machine.disable()
+    assert machine.configuration.read_text() == f'[build]\nrustc-wrapper = "{wrapper}"\n'
+
+
+@pytest.mark.slow
+def test_variables_of_a_project_do_not_lead_to_another_session(machine: PersonsMachine) -> None:
+    (machine.workspace / "lib/build.rs").write_text(machine.steals)
+    machine.enable()
+    forged = machine.workspace / "forged"
+    forged.write_bytes(b"no session")
+    settings = machine.workspace / ".cargo/config.toml"
+    settings.parent.mkdir()
+    settings.write_text(f'[env]\nBUILDPERM_SESSION = "{forged}"\nBUILDPERM_SERVER = "/nowhere"\n')
+    assert machine.cargo("build").returncode != 0
+    assert machine.loot() <= _NOTHING
+
+
+@pytest.mark.slow
+def test_editing_the_configuration_meanwhile_loses_nothing(machine: PersonsMachine) -> None:
+    machine.configuration.write_text("[build]\njobs = 1\n")
+    machine.enable()
+    machine.configuration.write_text(machine.configuration.read_text() + "[net]\nretry = 3\n")
+    machine.disable()
+
+    assert machine.configuration.read_text() == "[build]\njobs = 1\n[net]\nretry = 3\n"
+
+
+def test_a_configuration_that_cannot_be_written_is_said_and_nothing_is_on(
+    machine: PersonsMachine,
+) -> None:
+    machine.configuration.write_text("[build\n")
+    failed = machine.buildperm("enable")
+
+    assert failed.returncode == 2
+    assert "is broken" in failed.stderr
+    assert machine.buildperm("status", "--short").stdout == "off\n"
+
+
+def test_status_proves_it_and_finds_what_outranks_it(machine: PersonsMachine) -> None:
+    assert machine.buildperm("status").stdout.startswith("off\n")
+    machine.enable()
+    proven = machine.buildperm("status")
+    assert proven.returncode == 0, proven.stdout
+    assert "neither read a key nor connect" in proven.stdout
+
+    outranked = {"RUSTC_WRAPPER": "/usr/bin/env"}
+    found = machine.buildperm("status", more=outranked)
+    assert found.returncode == 23
+    assert "RUSTC_WRAPPER in the environment outranks it" in found.stdout
+    short = machine.buildperm("status", "--short", more=outranked)
+    assert (short.returncode, short.stdout) == (23, "off: RUSTC_WRAPPER is set\n")
+    nearer = machine.workspace / ".cargo/config.toml"
+    nearer.parent.mkdir()
+    nearer.write_text('[build]\nrustc-wrapper = "/usr/bin/env"\n')
+    found = machine.buildperm("status")
+    assert found.returncode == 23
+    assert f"configuration in `{machine.workspace}` outranks it" in found.stdout
+
+
+@pytest.mark.parametrize("word", ["on", "off"])
+def test_status_in_short_says_one_word(machine: PersonsMachine, word: str) -> None:
+    if word == "on":
+        machine.enable()
+    told = machine.buildperm("status", "--short")
+
+    assert (told.returncode, told.stdout) == (0, f"{word}\n")
+    elsewhere = machine.buildperm("status", "--short", folder=machine.home)
+    assert elsewhere.stdout == "off\n"
+
+
+@pytest.mark.slow
+def test_an_update_is_told_once(machine: PersonsMachine) -> None:
+    machine.enable()
+    machine.cargo("build")
+    manifest = machine.workspace / "lib/Cargo.toml"
+    manifest.write_text(manifest.read_text().replace("0.1.0", "0.2.0"))
+    updated = machine.cargo("build")
+    assert "build script of lib 0.2.0 (was 0.1.0); run `buildperm review`" in updated.stderr
+
+    (machine.workspace / "lib/build.rs").write_text(QUIET + "// Compiled again.\n")
+    assert "changed since" not in machine.cargo("build").stderr
+
+
+@pytest.mark.slow
+def test_files_of_always_on_are_nobody_elses(machine: PersonsMachine) -> None:
+    machine.enable()
+    machine.cargo("build")
+    modes = {path: os.lstat(path).st_mode for path in machine.state.rglob("*")}
+
+    assert modes
+    assert not [path for path, mode in modes.items() if mode & 0o077 and not stat.S_ISLNK(mode)]
