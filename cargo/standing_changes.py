@@ -35,7 +35,7 @@ def told(place: Path, root: Path, session: Session) -> str:
             was = f"was {versions[-1]}" if versions else "new"
             news.append(f"{what} of {package['name']} {package['version']} ({was})")
             versions.append(package["version"])
-    if news:
+    if news or is_first:
         kept.parent.mkdir(mode=0o700, exist_ok=True)
         replace_text(kept, json.dumps(known).encode(), 0o600)
     if not news or is_first:
