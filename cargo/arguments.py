@@ -184,7 +184,6 @@ class ObservedArguments:
     command: str
     folder: str  # Of `-C`; empty if there is none.
     manifest_path: str  # Of `--manifest-path`, or made of the `--path` of `install`; may be empty.
-    target_dir: str
     metadata: tuple[str, ...]
     targets: tuple[str, ...]
     configuration: tuple[str, ...]
@@ -217,7 +216,6 @@ def observed(words: Sequence[str]) -> ObservedArguments:
         command=command,
         folder=values.get("-C", [""])[-1],
         manifest_path=manifest,
-        target_dir=values.get("--target-dir", [""])[-1],
         metadata=tuple(metadata),
         targets=tuple(filter(None, values.get("--target", []))),
         configuration=tuple(values.get("--config", [])),
