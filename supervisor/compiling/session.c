@@ -79,11 +79,16 @@ bool session_find(const struct session *session, const char *manifest_dir, struc
     return is_found;
 }
 
-/* A package that the session does not name: it is granted nothing, and reads what it consists of. */
+/* A package that the session does not name: it is granted nothing, and reads what it consists of. Where the home folder
+   lies in it, that is no more than its sources. */
 bool session_unnamed(const struct session *session, const char *manifest_dir, struct section *section) {
     const char *name = getenv("CARGO_PKG_NAME"), *version = getenv("CARGO_PKG_VERSION");
     if (!session->unknown || strchr(manifest_dir, '\n')) return false;
-    char *own = formatted("r %s", manifest_dir);
+    const char *home = getenv("HOME");
+    char *real = home ? real_path(home) : NULL;
+    bool is_around = !real || is_within(real, manifest_dir);
+    char *own = formatted(is_around ? "r %s/src" : "r %s", manifest_dir);
+    free(real);
     *section = (struct section){.begin = own, .end = own + strlen(own) + 1, .manifest_dir = manifest_dir};
     section->name = section->crate = name ? name : "an unknown package", section->version = version ? version : "";
     section->compile = "hold", section->digest = session->unknown;
