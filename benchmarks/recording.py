@@ -46,7 +46,9 @@ def variants(script: Script, folder: Path, server: Mapping[str, str]) -> list[Va
     """Return the ways to run `script`, the plain one first; `server` is what its stub finds."""
     log = os.fsencode(folder / "strace.log")
     # With `?` strace leaves out what it does not know yet.
-    names = sorted(seccomp.stopping(syscall_numbers.table(), syscall_table.recorded()).values())
+    names = sorted(
+        seccomp.stopping(syscall_numbers.table(), syscall_table.recorded(), looks=True).values()
+    )
     same = b"trace=" + b",".join(b"?" + name.encode() for name in names)
     strace = [b"strace", b"-f", b"-o", log]
     given = {os.fsencode(name): os.fsencode(value) for name, value in server.items()}

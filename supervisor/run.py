@@ -191,7 +191,8 @@ class Run:
 
         def would_hide(path: bytes) -> bool:
             # A look tells nothing that is in a key: where that is there, nobody has to be asked.
-            return bare.hides(path) and not grants.is_sensitive(path)
+            is_missing = bare.hides(path) or bare.covers(path)
+            return is_missing and not grants.is_sensitive(path)
 
         if mounts is None:
             return Looks(bare.shown(), None, None, None, would_hide)

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -195,3 +195,18 @@ for folder in ({str(other)!r}, {str(full.package)!r}):
     assert b"closed.txt" not in ended.stdout
     assert str(other) in ended.refused("opened")
     assert str(full.package) not in ended.refused("opened")
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize("profile", ["enforcing", "learning"])
+def test_a_look_at_what_a_person_has_denied_is_refused(
+    full: Bench, profile: Literal["enforcing", "learning"]
+) -> None:
+    _fill(full)
+    full.deny = {"read": ["$MANIFEST_DIR/own", "$WORKSPACE/beside/**"]}
+    denied = [str(full.package / "own"), str(full.workspace / "beside/file")]
+
+    ended = full.run(_install(full, denied), profile)
+
+    assert ended.status == 0, ended.stderr
+    assert set(denied) <= set(_looked(ended.of("opened"), refused=True))
