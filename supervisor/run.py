@@ -213,7 +213,10 @@ class Run:
         from buildperm.supervisor import bubblewrap
 
         mounts.cover(covered - set(rights))
-        mounts.show_folders(bubblewrap.EVERYWHERE)
+        # What LD_LIBRARY_PATH names each loader looks at.
+        searched = variables.get(b"LD_LIBRARY_PATH", b"").split(b":")
+        searched = [os.path.realpath(path) for path in searched if path.startswith(b"/")]
+        mounts.show_folders((*bubblewrap.EVERYWHERE, *searched))
         closed = settings.closed(self.session, self.settings)
         mounts.show_closed({os.path.realpath(path) for path in closed})
         named = [path for value in variables.values() for path in value.split(b":")]

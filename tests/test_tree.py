@@ -76,7 +76,7 @@ SUBJECTS = {
     "sandbox/macro_server": "rust-analyzer's server of macros, with the shim in it.",
     "sandbox/shim": "The shim is a C library.",
     "supervisor/egress_proxy_tools": "Real tools, which speak to the proxy as they like.",
-    "supervisor/looks": "What a script is told of what is not shown to it, from the call to the line.",
+    "supervisor/looks": "What a script is told of what is not shown to it.",
     "supervisor/launcher_builds": "The launcher is a C program.",
     "supervisor/launcher_outputs": "The launcher is a C program.",
     "supervisor/launcher_requests": "The launcher is a C program.",

@@ -210,3 +210,22 @@ def test_a_look_at_what_a_person_has_denied_is_refused(
 
     assert ended.status == 0, ended.stderr
     assert set(denied) <= set(_looked(ended.of("opened"), refused=True))
+
+
+@needs_bubblewrap
+def test_who_looks_through_the_system_is_not_asked_about_its_settings(full: Bench) -> None:
+    links = [
+        path
+        for folder in ("/usr/lib", "/usr/share")
+        for path in sorted(Path(folder).glob("*/*"))[:20_000]
+        if path.is_symlink() and os.path.realpath(path).startswith("/etc/") and path.exists()
+    ]
+    searched = full.top / "searched"
+    searched.mkdir()
+    full.environment["LD_LIBRARY_PATH"] = str(searched)
+
+    ended = full.run(_install(full, [*map(str, links[:20]), str(searched)]))
+
+    assert ended.status == 0, ended.stderr
+    assert not [line for line in ended.of("opened") if line["mode"] == "look"]
+    assert f"stat {searched} there" in ended.stdout.decode()

@@ -168,9 +168,19 @@ def _led(wanted: bytes, *, follows: bool) -> bytes:
     return location.resolved(wanted) if follows else location.parent_resolved(wanted)
 
 
+def _is_passed_by(wanted: bytes, real: bytes) -> bool:
+    """Tell whether a look goes through a link of the system's to a setting of the machine.
+
+    Who looks through /usr/lib for a library, as clang-sys does, follows each: on Debian
+    `/usr/lib/environment.d/99-environment.conf` leads to `/etc/environment`.
+    """
+    is_link = wanted.startswith((b"/usr/lib", b"/usr/share/", b"/lib"))
+    return is_link and real.startswith(b"/etc/")
+
+
 def _concealed(wanted: bytes, real: bytes, hides: Callable[[bytes], bool]) -> bytes:
     """Return what of a path is there and hidden: where it leads, or else a link on its way."""
-    if not os.path.lexists(real):
+    if not os.path.lexists(real) or _is_passed_by(wanted, real):
         return b""
     if hides(real):
         return real
