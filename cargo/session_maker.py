@@ -121,6 +121,7 @@ def make(
     if prepared.look_filter and (prepared.mounts or not is_light):
         session["looks"] = True
         session["filter"] = prepared.look_filter
+        session["quiet_filter"] = prepared.filter
         session["calls"] = prepared.look_calls
         if "light_filter" in session:
             session["light_filter"] = prepared.light_look_filter

@@ -184,9 +184,6 @@ def take_over(
     arguments = tuple(inputs.arguments)
     rights = run.rights(b"") if run.given is None else run.given
     recorder.brokers |= MetadataGuard(rights).brokers(run.session["calls"])
-    looks = run.looks(None, inputs.variables)  # Within a wrapper none is handed over.
-    if looks is not None:
-        recorder.observe_looks(looks)
     recorder.met_file_limit = handed_over.met_file_limit
     if handed_over.has_ended:
         process = recorder.began(handed_over.pid, run.subject.program, arguments)

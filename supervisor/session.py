@@ -92,6 +92,7 @@ if TYPE_CHECKING:
         kernel: str
         filter: bytes  # The seccomp program, struct sock_filter after struct sock_filter.
         light_filter: NotRequired[bytes]  # Observe lightly, with this; see `light_observation`.
+        quiet_filter: NotRequired[bytes]  # Of hosts that have no supervisor yet; else `filter`.
         looks: NotRequired[bool]  # These stop what only looks at a path, too.
         calls: dict[int, str]  # Number to name of every call that the filter may stop.
         inner_loop: NotRequired[bytes]  # What tracer.recorder.inner_loop loads; empty: nothing.

@@ -193,6 +193,7 @@ class Bench:
             "landlock_abi": landlock.abi(self.abi),
             "kernel": os.uname().release,
             "looks": looks,
+            "quiet_filter": seccomp.build(machine, numbers, calls.recorded()),
             "filter": seccomp.build(machine, numbers, calls.recorded(), looks=looks),
             "calls": seccomp.stopping(numbers, calls.recorded(), looks=looks),
             "inner_loop": native_programs.inner_loop() if self.has_inner_loop else b"",

@@ -36,7 +36,7 @@ def test_an_ordinary_host_is_described_whole(macros: MacroBench) -> None:
 
     assert told is not None
     size = int.from_bytes(told[:4], "little")
-    assert told[4 : 4 + size] == plan.run.session["filter"]
+    assert told[4 : 4 + size] == plan.run.session["quiet_filter"]
     texts = told[4 + size :].split(b"\0")[:-1]
     variables = [text[4:] for text in texts if text.startswith(b"env ")]
     assert dict(each.split(b"=", 1) for each in variables) == plan.variables

@@ -174,8 +174,9 @@ def _is_passed_by(wanted: bytes, real: bytes) -> bool:
     Who looks through /usr/lib for a library, as clang-sys does, follows each: on Debian
     `/usr/lib/environment.d/99-environment.conf` leads to `/etc/environment`.
     """
-    is_link = wanted.startswith((b"/usr/lib", b"/usr/share/", b"/lib"))
-    return is_link and real.startswith(b"/etc/")
+    if not real.startswith(b"/etc/"):
+        return False
+    return os.path.normpath(wanted).startswith((b"/usr/lib", b"/usr/share/", b"/lib"))
 
 
 def _concealed(wanted: bytes, real: bytes, hides: Callable[[bytes], bool]) -> bytes:
