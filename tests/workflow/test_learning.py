@@ -9,6 +9,7 @@ import pytest
 
 from buildperm.errors import ExitCode
 from buildperm.policy.decision import Answer
+from buildperm.policy.proposal import Risk
 from buildperm.presentation.front_end import ReviewEnd
 from buildperm.workflow.learning import Learning
 from buildperm.workflow.pending_work import PendingWork
@@ -186,3 +187,28 @@ def test_who_answers_the_last_open_question_from_the_list_has_reviewed_the_versi
     manifest = folder / "Cargo.toml"
     manifest.write_text(manifest.read_text().replace('exec = ["sh"]\n', ""))
     assert len(PendingWork(()).proposals) == 1
+
+
+RUNS_A_COMPILER_AND_CODE = """
+fn main() {
+    let _ = std::process::Command::new("cc").arg("--version").output();
+    let _ = std::process::Command::new("perl").args(["-e", "system(q(true; true))"]).status();
+}
+"""
+
+
+def test_what_is_asked_already_is_not_listed_once_more_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Held to what was accepted, perl is refused, and so does not start its shell any more.
+    folder = member(tmp_path / "ws", RUNS_A_COMPILER_AND_CODE)
+    monkeypatch.chdir(folder)
+
+    learning = Learning(open_contexts(()), ReviewOptions("learn", Risk.MEDIUM, prune="never"), None)
+    assert learning.run() == ExitCode.UNDECIDED
+
+    told = capsys.readouterr()
+    listed = [line for line in (told.out + told.err).splitlines() if line.startswith("undecided:")]
+    assert len(listed) == 1
+    assert "run perl and 1 program that it starts" in listed[0]
+    assert 'presets = ["cc"]' in (folder / "Cargo.toml").read_text()
