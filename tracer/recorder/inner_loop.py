@@ -1,14 +1,16 @@
 """Lets a library in C answer the stops of calls that repeat what has been recorded: see `stops/`.
 
 Nearly all opens of a build do: each run of a compiler opens the same headers. So do most programs
-that are not found in a folder of PATH. The first of a kind goes through the Python loop. Then the
-library knows that the same program, flags, request and answer are the same event, and counts. The
-user's own C compiler has made it, and without it the recording is the same.
+that are not found in a folder of PATH. The first of a kind goes through the Python loop, unless it
+is plain: then it is filed before the next stop of that loop. From then on the library knows that
+the same program, flags, request and answer are the same event, and counts. Reads and writes of a
+few bytes are let go on, unless they are those of the job server. The user's own C compiler has made
+the library, and without it the recording is the same.
 
-    wait ──▶ library: next stop ──▶ repeats another ──▶ counted, resumed ──┐
-     ▲            ▲                    │ any other                         │
-     │            └────────────────────┼───────────────────────────────────┘
-     └── note, know ◀── Python loop ◀──┘
+    wait ──▶ library: next stop ──▶ repeats another, plain news ──▶ counted, resumed ──┐
+     ▲            ▲                    │ any other                                     │
+     │            └────────────────────┼───────────────────────────────────────────────┘
+     └── note, know ◀── Python loop ◀──┘ news are filed first
 
 Part of the supervisor: standard library only, nothing heavy.
 """
@@ -20,22 +22,32 @@ import os
 import struct
 from errno import EINTR, ENOENT
 
-from buildperm.tracer.recorder import c_library, location
+from buildperm.tracer.recorder import c_library, decoding, location
 from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
-from buildperm.tracer.syscall_table import ExecutionLayout, LookLayout, OpenLayout, of
+from buildperm.tracer.syscall_table import (
+    ExecutionLayout,
+    LookLayout,
+    OpenLayout,
+    TokenLayout,
+    of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from ctypes import CDLL, PyDLL
 
     from buildperm.tracer.recorder.observation import Observer
     from buildperm.tracer.recorder.process_tree import Process, ProcessTree
     from buildperm.tracer.recorder.syscall_stops import InCall, SyscallStops
+    from buildperm.tracer.recorder.writer import Writer
 
 _TAKEN = struct.Struct("=5i3IQ")  # struct taken in stops.c, before its two texts
 _PATH_SIZE = 4096 + 1 + 512
 _TAKEN_SIZE = _TAKEN.size + _PATH_SIZE + 4096
+
+_NEWS_SIZE = struct.Struct("=I")  # Of all news in bytes, before them: news.c
+_NEWS = struct.Struct("=3iI")  # struct news, before its text
 
 _loaded: dict[bytes, tuple[CDLL, PyDLL]] = {}
 
@@ -51,6 +63,10 @@ class InnerLoop:
         self._status = c_library.c_int()
         self._status_at = c_library.addressof(self._status)
         self._entries: list[list[int]] = []  # Of the recording, by the library's index.
+        self._news_at = int(short.all_news())
+        self._news_size = c_library.c_int.from_address(self._news_at)
+        self._file: Callable[[int, bytes, int, int], list[int]] | None = None
+        self._lost: list[tuple[list[int], bool, Writer]] = []
         self._can_note = False  # The last call that was taken can be remembered,
         self._found = b""  # if this is what it has opened.
         self._wakeup = -1
@@ -69,6 +85,10 @@ class InnerLoop:
         for number in self._executions:
             start, path = executions[calls[number]].path
             short.add_execution(number, start, path, executions[calls[number]].argv)
+        tokens = of(TokenLayout)
+        for number, name in calls.items():
+            if name in tokens:
+                short.add_token_call(number)
 
     def join(self, tree: ProcessTree, observer: Observer, syscalls: SyscallStops) -> None:
         """Work for a recorder that has these parts."""
@@ -96,10 +116,33 @@ class InnerLoop:
             requested = location.absolute(process.pid, tid, start, path)
             return at_executed and (at_executed, (requested, argv), process)
 
+        def filed(tid: int, path: bytes, flags: int, errno: int) -> list[int]:
+            """Return the entry of an open that is news, which is in no recording without room."""
+            entry = observer.writer.opened(
+                threads[tid],
+                path,
+                decoding.mode(flags),
+                decoding.creates(flags),
+                errno,
+                False,
+                False,
+                decoding.directory(flags),
+            )
+            if entry is None:  # There is no room: it and what repeats it is counted as dropped.
+                entry = [0, 0, 0]
+                is_write = not errno and "write" in decoding.mode(flags)
+                self._lost.append((entry, is_write, observer.writer))
+            return entry
+
+        self._file = filed
         tree.on_moved = self._short.unknow
         observer.repeats = self
         syscalls.take = taken
         syscalls.is_taken = lambda tid: bool(self._short.is_in_call(tid))
+
+    def count_tokens(self, pipe: tuple[int, int]) -> None:
+        """Leave what moves bytes through a pipe to Python: see `JobserverTokens`."""
+        self._short.set_job_server(*pipe)
 
     def expect_hiding(self) -> None:
         """Expect that files are not there within although they are outside."""
@@ -134,11 +177,26 @@ class InnerLoop:
         """
         while True:
             tid = self._next_stop(self._status_at)
+            if self._news_size.value:
+                self._file_news()
             if tid > 0:
                 self._can_note = False
                 return tid, self._status.value
             if tid != -EINTR:  # Else a signal has come, and its handler runs now.
                 raise ChildProcessError(-tid, os.strerror(-tid))
+
+    def _file_news(self) -> None:
+        """File what has happened for the first time since Python has handled a stop."""
+        size = self._news_size.value
+        at = self._news_at + _NEWS_SIZE.size
+        raw = bytes((c_library.c_ubyte * size).from_address(at))
+        self._news_size.value = 0
+        file, place = self._file, 0
+        while file is not None and place < size:
+            tid, flags, errno, length = _NEWS.unpack_from(raw, place)
+            place += _NEWS.size
+            self._entries.append(file(tid, raw[place : place + length], flags, errno))
+            place += (length + 3) & ~3
 
     def __enter__(self) -> None:
         """Have signals end the wait, whenever they come."""
@@ -160,6 +218,10 @@ class InnerLoop:
             for entry, count in zip(self._entries, counts, strict=True):
                 entry[2] += count
             self._entries.clear()
+        for entry, is_write, writer in self._lost:
+            writer.dropped += entry[2]
+            writer.dropped_writes += entry[2] * is_write
+        self._lost.clear()
 
 
 class InnerAffinity(CpuAffinity):
@@ -232,5 +294,7 @@ def _load(library: bytes) -> tuple[CDLL, PyDLL]:
         os.close(file)
     waiting.next_stop.argtypes = short.start_pinning.argtypes = (c_library.c_void_p,)
     short.take.restype = short.repeat_counts.restype = c_library.c_void_p
+    short.set_job_server.argtypes = c_library.c_ulong, c_library.c_ulong
+    short.all_news.restype = c_library.c_void_p
     _loaded[library] = waiting, short
     return waiting, short

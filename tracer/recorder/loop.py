@@ -177,6 +177,8 @@ class Recorder:
     def count_tokens(self, pipe: tuple[int, int]) -> None:
         """Count the tokens that the tree takes from a job server, given by device and inode."""
         self._syscalls.handlers |= self.tokens.handlers(self._calls, pipe)
+        if self._inner:
+            self._inner.count_tokens(pipe)
 
     def observe_lightly(self, light: LightOpens) -> None:
         """Let compilers open files for reading without a stop."""

@@ -192,6 +192,32 @@ def test_repeated_calls_do_not_reach_python(
 
 
 @only_once
+@pytest.mark.parametrize("caps", [{}, {"events": 60}], ids=["room", "no-room"])
+def test_first_opens_do_not_reach_python_but_those_that_need_a_look(
+    both: Callable[..., Recorded], child: Callable[..., Path], tmp_path: Path, caps: dict[str, int]
+) -> None:
+    home = tmp_path / "home"
+    writing = str(os.O_WRONLY | os.O_CREAT)
+    plain = [
+        word
+        for number in range(100)
+        for call in (
+            *((writing, f"made{number}"), ("0", f"made{number}"), ("0", f"none{number}")),
+            *(("0", f"{home}/made{number}"), ("0", f"/none/{number}")),
+        )
+        for word in ("open", *call)
+    ]
+    others = [word for number in range(100) for word in ("open", "0", f"./sub/../none{number}")]
+
+    first = both(child("opens"), *plain, "again", "3", caps=caps)
+    looked_at = both(child("opens"), *plain, *others, "again", "1", caps=caps)
+
+    assert first.python_stops < 100
+    assert looked_at.python_stops >= 100
+    assert bool(first.recording.end.dropped) == bool(caps)
+
+
+@only_once
 def test_a_file_that_replaces_another_is_another(
     both: Callable[..., Recorded], child: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -2,9 +2,10 @@
 
    A build script opens the same files again and again, and looks for the same program in each folder of PATH. What the
    Python loop has made of such a call once, it has this library remember: the same program, flags, request and answer
-   of the kernel. The next time, both stops are answered here, and the event is counted. Whatever is new, or is another
-   call, or fails as a sandbox would let it fail, goes to Python. Nothing is decided here: without this library Python
-   handles all stops, and writes the same recording.
+   of the kernel. The next time, both stops are answered here, and the event is counted. A file that is opened for the
+   first time, by the very path that the kernel has for it, is answered as well, and told to Python before its next stop.
+   Whatever else is new, or is another call, or fails as a sandbox would let it fail, goes to Python. Nothing is decided
+   here: without this library Python handles all stops, and writes the same recording.
 
    One thread, no locks: ptrace(2) wants all requests of a tracee from the thread that attached. What the traced
    processes choose (paths, descriptors, flags) is hostile, and of any length.                                        */
@@ -57,6 +58,9 @@ bool read_any_path(struct thread *thread, uint64_t address);
    it is no path, was deleted, is too long, or lies in /proc. */
 bool read_descriptor(int tid, uint32_t number, struct text *found);
 bool read_start(const struct thread *thread, struct text *found);
+/* Tells what an open file is. False where that cannot be told. */
+struct stat;
+bool stat_descriptor(int tid, uint32_t number, struct stat *found);
 /* Tells whether a path may be of the system's, for which one stop is enough: light_opens.py. */
 bool is_of_system(const struct thread *thread);
 /* Tells whether a path means another file in each process: in /proc, or an alias of such in /dev. */
@@ -75,7 +79,15 @@ struct repeat {
 };
 /* Counts one that is known. Makes one that is not the one that is remembered next. */
 bool count_repeat(const struct repeat *repeat);
+/* Remembers the last one that was looked for and not known. Returns its index; -1: there is no room. */
+int remember(void);
 /* Forgets all. False: there is no memory for any. */
 bool restart_repeats(void);
+
+/* ---- news.c: what has happened for the first time, and needs no look of Python's ---- */
+/* Notes the last one that was looked for and not known, and counts what repeats it. False where Python has to look: there
+   is no room, or the path is not written as the recording has it. */
+bool note_news(const struct repeat *repeat);
+void forget_news(void);
 
 #endif

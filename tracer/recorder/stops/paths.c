@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -60,6 +61,12 @@ bool read_descriptor(int tid, uint32_t number, struct text *found) {
     char link[64];
     snprintf(link, sizeof link, "/proc/%d/fd/%u", tid, number);
     return read_link(link, found);
+}
+
+bool stat_descriptor(int tid, uint32_t number, struct stat *found) {
+    char link[64];
+    snprintf(link, sizeof link, "/proc/%d/fd/%u", tid, number);
+    return !stat(link, found);
 }
 
 bool read_start(const struct thread *thread, struct text *found) {

@@ -75,7 +75,6 @@ bool count_repeat(const struct repeat *repeat) {
     return false;
 }
 
-/* Remembers the last one that was looked for and not known. Returns its index; -1: there is no room. */
 EXPORTED int remember(void) {
     if (!key_place || used >= MOST_REPEATS || bytes_used + key_size > MOST_BYTES) return -1;
     unsigned char *kept = malloc(key_size);

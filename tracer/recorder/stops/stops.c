@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +47,9 @@ struct call {
 static struct call calls[MOST_CALLS];
 static size_t call_count;
 static bool is_looking; /* Looks are recorded: Recorder.observe_looks. */
+static int token_calls[MOST_CALLS]; /* Those that may move tokens of the job server: jobserver_tokens.py. */
+static size_t token_call_count;
+static uint64_t pipe_device, pipe_inode; /* Of the job server; zeros where there is none. */
 static bool is_hiding; /* What is outside may not be there within: Recorder.expect_wrapper. */
 static int wakeup = -1;
 static volatile uint64_t *signals; /* What `wakeup` holds: nonzero once a signal has come. */
@@ -63,9 +67,11 @@ static struct text start, found;
 
 /* Forgets everything. Returns 0 if it can be used from now on. */
 EXPORTED int restart(void) {
-    call_count = 0, is_hiding = is_looking = false, wakeup = -1, taken.tid = 0;
+    call_count = token_call_count = 0, pipe_device = pipe_inode = 0;
+    is_hiding = is_looking = false, wakeup = -1, taken.tid = 0;
     drop_threads();
     drop_shown();
+    forget_news();
     return restart_repeats() ? 0 : -1;
 }
 
@@ -88,6 +94,13 @@ EXPORTED void add_execution(int number, int start_at, int path_at, int argv_at) 
 }
 
 EXPORTED void set_looking(int on) { is_looking = on; }
+
+EXPORTED void add_token_call(int number) {
+    if (token_call_count < MOST_CALLS) token_calls[token_call_count++] = number;
+}
+
+/* Python counts the tokens that are moved through this pipe. */
+EXPORTED void set_job_server(uint64_t device, uint64_t inode) { pipe_device = device, pipe_inode = inode; }
 
 EXPORTED void set_hiding(int on) { is_hiding = on; }
 
@@ -124,6 +137,16 @@ static bool is_of_no_interest(struct thread *thread, const struct call *call, co
     return true;
 }
 
+/* Tells whether a call reads or writes a few bytes, and not those of the job server. */
+static bool moves_no_tokens(int tid, const struct info *info) {
+    const int *number = token_calls, *end = token_calls + token_call_count;
+    while (number < end && (uint64_t)*number != info->entry.number) number++;
+    if (number == end) return false;
+    struct stat found;
+    return !stat_descriptor(tid, (uint32_t)info->entry.arguments[0], &found) || found.st_dev != pipe_device ||
+           found.st_ino != pipe_inode;
+}
+
 /* Returns true if the stop has been answered. */
 static bool at_entry(int tid) {
     struct thread *thread = find_thread(tid);
@@ -134,6 +157,10 @@ static bool at_entry(int tid) {
     const struct call *call = calls, *end = calls + call_count;
     while (call < end && (uint64_t)call->number != info.entry.number) call++;
     if (call != end && call->looks) return is_of_no_interest(thread, call, info.entry.arguments);
+    if (call == end && moves_no_tokens(tid, &info)) {
+        ptrace(PTRACE_CONT, tid, NULL, NULL);
+        return true;
+    }
     if (call == end || !read_path(thread, info.entry.arguments[call->path])) return false;
     if (thread->is_watched && is_of_system(thread)) return false;
     thread->start = call->start == UNTOLD ? AT_FDCWD : (int)info.entry.arguments[call->start];
@@ -167,7 +194,9 @@ static bool is_opened_before(const struct thread *thread, uint32_t descriptor) {
         }
         if ((!is_relative || repeat.start) && is_own(repeat.start, thread)) return false;
     }
-    if (count_repeat(&repeat)) return true;
+    bool is_plain = !repeat.start && (thread->path[0] != '/' || found.size == thread->size);
+    if (is_looking && thread->flags & (O_PATH | O_DIRECTORY)) is_plain = false; /* Python knows what is not shown there. */
+    if (count_repeat(&repeat) || (is_plain && note_news(&repeat))) return true;
     taken.can_note = true;
     taken.found_size = (uint32_t)found.size;
     memcpy(taken.found, found.bytes, found.size);
@@ -197,7 +226,7 @@ static bool is_failed_before(const struct thread *thread, int error) {
         bool creates = !thread->executes && thread->flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY));
         if (creates || is_outside(thread, repeat.start)) return false;
     }
-    if (count_repeat(&repeat)) return true;
+    if (count_repeat(&repeat) || (!thread->executes && note_news(&repeat))) return true;
     taken.can_note = true;
     return false;
 }
