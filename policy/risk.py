@@ -131,6 +131,10 @@ def assess_rule(rule: Rule) -> tuple[Risk, str]:
 @cache
 def assess_program(program: str) -> tuple[Risk, str]:
     """Judge running `program`, a name or a portable path; the text is a clause."""
+    place = program.partition("*")[0].partition("?")[0].rstrip("/")
+    held = why(place, writing=False) if "/" in place else ""
+    if held:
+        return Risk.CRITICAL, f"it is sensitive: {held}"
     for pattern, risk, reason in _EXEC:
         if matches(pattern, program):
             return risk, reason

@@ -15,6 +15,11 @@ from buildperm.workflow.answering import AnswerOptions, Unanswered, Wanted, answ
 
 _CARGO, _DOCUMENT = "buildperm.cargo", "buildperm.document"
 _JSON = "json"
+_LACKING = (
+    "a question and an answer are needed: `buildperm decide ID... ANSWER`. An ID is what "
+    "`buildperm pending` lists with each question, 12 hexadecimal digits; ANSWER is allow, deny "
+    "or later."
+)
 
 
 class _AnswerCommand(click.Command):
@@ -29,7 +34,10 @@ class _AnswerCommand(click.Command):
         mine = args[:at]
         ctx.meta[_DOCUMENT] = "--json" in mine or "json" in _values(mine, "--format")
         with _written_errors(ctx):
-            return super().parse_args(ctx, mine)
+            try:
+                return super().parse_args(ctx, mine)
+            except click.MissingParameter as error:
+                raise click.UsageError(_LACKING, ctx) from error
 
     def invoke(self, ctx: click.Context) -> object:
         with _written_errors(ctx):

@@ -144,6 +144,8 @@ def test_what_a_program_may_not_decide_changes_nothing(
         (("PERL", "deny", "--json", "--token", "0" * 32), 24, "has changed since it was listed"),
         (("PERL", "deny", "--json", "--no-verify"), 2, "only for a person at a terminal"),
         (("PERL", "perhaps", "--format=json"), 2, "is not one of"),
+        (("PERL", "--json"), 2, "`buildperm pending` lists with each question"),
+        (("--json",), 2, "`buildperm decide ID... ANSWER`"),
         (("PERL", "deny", "--json", "--frobnicate"), 2, "No such option"),
     ],
 )
