@@ -32,6 +32,12 @@ READ = (
     "/libx32/**",
     "/nix/store/**",
     "/gnu/store/**",
+    # Homebrew's programs and libraries, wherever its links lead; not its settings and databases.
+    "/home/linuxbrew/.linuxbrew/Cellar/**",
+    "/home/linuxbrew/.linuxbrew/include/**",
+    "/home/linuxbrew/.linuxbrew/lib/**",
+    "/home/linuxbrew/.linuxbrew/opt/**",
+    "/home/linuxbrew/.linuxbrew/share/**",
     # Of /etc only what tells programs how this machine is set up; no secret, no other machine.
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",

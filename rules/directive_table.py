@@ -46,5 +46,8 @@ SYSTEM_LIBRARIES = (
     "/usr/local/lib64/**",
     "/nix/store/**",
     "/gnu/store/**",
+    "/home/linuxbrew/.linuxbrew/Cellar/**",
+    "/home/linuxbrew/.linuxbrew/lib/**",
+    "/home/linuxbrew/.linuxbrew/opt/**",
     "$SYSROOT/**",
 )
