@@ -71,20 +71,29 @@ class Arguments:
         """Tell whether Cargo goes on when a build script fails, or can be told to."""
         if self.command not in _GOING_ON:
             return False
-        return _GO_ON in _before_program(self.words) or _is_known(cargo_version)
+        before = _before_program(self.words)
+        if _GO_ON not in before:
+            return _is_known(cargo_version)
+        is_unstable = any(word.startswith("-Z") for word in before)
+        return is_unstable or not cargo_version or _is_known(cargo_version)
 
     def reporting(self, *, keeps_going: bool) -> tuple[str, ...]:
         """Return the words that also make Cargo report its units in JSON, if it can.
 
         `keeps_going` adds what makes Cargo build everything that does not depend on what fails.
+        A Cargo that cannot, as `Arguments.keeps_going` tells, is not asked to either.
         """
         more = []
         if self.can_report and not self.message_format:
             more.append("--message-format=json-render-diagnostics")
         if keeps_going and _GO_ON not in _before_program(self.words):
             more.append(_GO_ON)
-        at = self.words.index(self.command) + 1 if more else 0
-        return (*self.words[:at], *more, *self.words[at:])
+        before = _before_program(self.words)
+        rest = self.words[len(before) :]
+        if not keeps_going and self.command in _GOING_ON:
+            before = [word for word in before if word != _GO_ON]
+        at = before.index(self.command) + 1 if more else 0
+        return (*before[:at], *more, *before[at:], *rest)
 
     @property
     def runs_programs(self) -> bool:

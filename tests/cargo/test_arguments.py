@@ -150,6 +150,20 @@ def test_what_does_not_know_the_option_is_not_given_it(command: str) -> None:
     assert not parse([command], default=["check"]).keeps_going("1.95.0")
 
 
+def test_a_cargo_that_cannot_keep_going_is_not_asked_to() -> None:
+    arguments = parse(["--", "--keep-going"], default=["check", "--keep-going"])
+
+    assert not arguments.keeps_going("1.65.0")
+    assert arguments.reporting(keeps_going=False) == (
+        *("check", "--message-format=json-render-diagnostics"),
+        *("--", "--keep-going"),
+    )
+    assert arguments.words == ("check", "--keep-going", "--", "--keep-going")
+    for able in ("1.74.0", ""):  # Of a version that nobody knows, Cargo itself is asked.
+        assert arguments.keeps_going(able)
+        assert arguments.reporting(keeps_going=True).count("--keep-going") == 2
+
+
 def test_who_has_said_it_does_not_say_it_twice() -> None:
     arguments = parse(["check", "--keep-going", "-Zunstable-options"], default=["check"])
 
