@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 10.0
 
-_MEMORY = Path("/dev/shm")  # noqa: S108 - shm_overview(7); what is made there is nobody else's
+MEMORY = Path("/dev/shm")  # noqa: S108 - shm_overview(7); what is made there is nobody else's
 """Where the server's folder is: no build script may read or write there, whatever it was granted
 of the workspace and its target directory, and while it is recorded neither."""
 
@@ -40,7 +40,7 @@ class ForkServerClient:
         It is not waited for either: until it is ready, they do.
         """
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix="buildperm-", dir=_MEMORY))
+            self._folder = Path(tempfile.mkdtemp(prefix="buildperm-", dir=MEMORY))
             self._process = subprocess.Popen(
                 [sys.executable, "-IS", SUPERVISOR, "--serve", self._folder, self._session],
                 stdin=subprocess.PIPE,  # It ends when this does, however that happens.

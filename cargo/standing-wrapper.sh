@@ -58,4 +58,5 @@ case " $* " in
     esac
     ;;
 esac
+if [ -r "$run.server" ]; then IFS= read -r BUILDPERM_SERVER <"$run.server" && export BUILDPERM_SERVER; fi
 . "$run/$BUILDPERM_PART"

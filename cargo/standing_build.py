@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from buildperm.cargo.project import Project
     from buildperm.supervisor.session import Session
 
+SERVES = "serves"
+"""A file in the store of a session with macros: a fork server saves an interpreter for each."""
+
 
 def baseline(manifest: Path) -> Policy:
     """Return a policy that grants nothing."""
@@ -79,4 +82,6 @@ def prepare(project: Project, policy: Policy, target: TargetDirectory, *, spelt:
     if files is None:
         target.write_rustdoc(rustdoc)
     target.write_spelling(spelt)
+    if session.get("macros") and target.store is not None:
+        (target.store / SERVES).touch(mode=0o600)
     return session

@@ -30,6 +30,7 @@ import os
 import select
 import time
 
+from buildperm.supervisor import private_folder
 from buildperm.supervisor.fork_request import ForkRefusedError, ForkRequest
 from buildperm.supervisor.launcher_connection import LauncherConnection
 from buildperm.supervisor.prewarm import prewarm
@@ -315,13 +316,20 @@ def _listening(path: bytes) -> _socket.socket:
 def main(arguments: list[str]) -> None:
     """Be the server in the folder `arguments[0]` until standard input ends.
 
-    `arguments[1]` is the session of most requests.
+    `arguments[1]` is the session of most requests. With a third argument standard input is a
+    pidfd, and nobody is there to remove the folder afterwards: always on.
     """
-    folder, path = map(os.fsencode, arguments)
+    folder, path = map(os.fsencode, arguments[:2])
+    is_alone = len(arguments) > 2
     try:
         server = Server(folder, path)
     except OSError:  # No space there. Stubs find no server, and do without.
-        os.read(0, 1)
+        if is_alone:
+            private_folder.remove(folder)
+        else:
+            os.read(0, 1)
         return
     prewarm(path, folder)
     server.run(0)
+    if is_alone:
+        private_folder.remove(folder)

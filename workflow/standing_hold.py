@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from buildperm.supervisor.session import Session
 
 _CANNOT = 23
+_SERVES = "serves"  # As `cargo.standing_build.SERVES`, which takes long to import.
 _MOST_SESSIONS = 64
 _MOST_LINKS = 64
 _CONFIGURATION = (".cargo/config.toml", ".cargo/config")
@@ -49,7 +50,7 @@ def main(words: Sequence[str]) -> int:
     kept = place / "contexts" / f"{_digest((*invocation.lasting, spelt))}.json"
     found = _still_true(kept)
     if found is not None and Path(found, "buildperm-rustc-wrapper").exists():
-        lead(invocation.link, Path(found))
+        lead(invocation, Path(found))
         return 0
     from buildperm.errors import BuildpermError
     from buildperm.printable import log_text
@@ -64,11 +65,41 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def lead(link: Path, folder: Path) -> None:
-    """Have a running Cargo find `folder`."""
+def lead(invocation: CargoInvocation, folder: Path) -> None:
+    """Have a running Cargo find `folder`, and a fork server for its macros, if it has any."""
+    link = invocation.link
+    server = link.with_name(f"{link.name}.server")
+    if os.path.realpath(link) != str(folder):
+        server.unlink(missing_ok=True)
+        if (folder / _SERVES).exists():
+            _start_server(invocation, folder, server)
     new = link.with_name(f"{link.name}.{os.getpid()}")
     new.symlink_to(folder)
     new.replace(link)
+
+
+def _start_server(invocation: CargoInvocation, folder: Path, told: Path) -> None:
+    """Start a fork server that ends with Cargo. Where there can be none, launchers do without."""
+    import subprocess
+    import tempfile
+
+    from buildperm.cargo.fork_server_client import MEMORY
+    from buildperm.sandbox.stub import SUPERVISOR
+
+    try:
+        its = tempfile.mkdtemp(prefix="buildperm-", dir=MEMORY)
+        session = str(folder / "buildperm-session")
+        subprocess.Popen(
+            [sys.executable, "-IS", SUPERVISOR, "--serve", its, session, "alone"],
+            env=dict(invocation.environment),
+            stdin=os.pidfd_open(invocation.process),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            process_group=0,
+        )
+        told.write_text(f"{its}\n")
+    except OSError:
+        told.unlink(missing_ok=True)
 
 
 def _digest(parts: Iterable[str]) -> str:
@@ -150,7 +181,7 @@ def _prepare(place: Path, invocation: CargoInvocation, spelt: str, kept: Path) -
             document = {"folder": found, "inputs": preparation.inputs()}
             standing_state.replace_text(kept, json.dumps(document).encode(), 0o600)
             _tidy(place)
-        lead(invocation.link, Path(found))
+        lead(invocation, Path(found))
 
 
 class _Preparation:
@@ -352,9 +383,11 @@ def _tidy(place: Path) -> None:
     if len(links) > _MOST_LINKS:
         for link in links:
             if not Path("/proc", link.name.partition("-")[0]).exists():
+                if link.name.endswith(".server"):  # It has removed that itself, unless killed.
+                    shutil.rmtree(link.read_text().strip() or "/nowhere", ignore_errors=True)
                 link.unlink(missing_ok=True)
     stores = sorted((place / "sessions").iterdir(), key=lambda each: each.stat().st_mtime_ns)
-    used = {os.path.realpath(link) for link in (place / "run").iterdir()}
+    used = {os.path.realpath(link) for link in (place / "run").iterdir() if link.is_symlink()}
     for store in stores[:-_MOST_SESSIONS]:
         if str(store) not in used:
             shutil.rmtree(store, ignore_errors=True)
