@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildperm.supervisor.standing_session import run_link
+from buildperm.supervisor.standing_link import run_link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

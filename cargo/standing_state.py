@@ -25,13 +25,12 @@ from typing import TYPE_CHECKING, Any
 
 from buildperm.errors import BuildpermError
 from buildperm.sandbox import private_cache
-from buildperm.supervisor import standing_session
+from buildperm.supervisor import standing_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-HOLD = standing_session.HOLD
-"""The program that prepares: where it is not, buildperm is not installed any more."""
+HOLD = standing_link.HOLD
 
 _FORMAT = 1
 OTHERS = ("leave", "warn", "baseline")

@@ -14,21 +14,18 @@ import os
 import sys
 
 from buildperm.supervisor import environment, script, supervision
+from buildperm.supervisor.standing_link import HOLD, run_link
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-HOLD = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "workflow", "standing_hold.py"
-)
 SESSION = b"buildperm-session"
 UNHELD = b"unheld"
 """The name of the folder that a Cargo is led to that is not held."""
 
 _CANNOT = 23  # As `errors.ExitCode.CANNOT_ENFORCE`.
-_STARTED = 19  # Fields of /proc/PID/stat behind the name: proc_pid_stat(5), (22) starttime.
 
 
 def main(state: str, arguments: list[str]) -> NoReturn:
@@ -58,19 +55,6 @@ def main(state: str, arguments: list[str]) -> NoReturn:
         compiler = os.environb.get(b"RUSTC", b"")
         os.environb[b"BUILDPERM_RUSTDOC"] = os.path.join(os.path.dirname(compiler), b"rustdoc")
     supervision.main(arguments, folder + b"/" + SESSION)
-
-
-def run_link(state: bytes, process: int) -> bytes:
-    """Return the link that leads to what was prepared for a process; empty if that is gone.
-
-    With its start, as numbers of processes come again: proc_pid_stat(5).
-    """
-    try:
-        with open(b"/proc/%d/stat" % process, "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-        return b"%s/run/%d-%d" % (state, process, int(fields[_STARTED]))
-    except (OSError, LookupError, ValueError):
-        return b""
 
 
 def _fits(link: bytes) -> bool:
