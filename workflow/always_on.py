@@ -51,7 +51,12 @@ def enable(*, is_user: bool, others: str) -> None:
     place = standing_state.folder()
     with standing_state.locked(place):
         state = standing_state.read(place)
-        state = _configured(place, state, cargo_home)
+        try:
+            state = _configured(place, state, cargo_home)
+        except BuildpermError:
+            if not state.is_on:
+                standing_state.remove(place)
+            raise
         if is_user:
             state = replace(state, others=others)
         if workspace is not None:
@@ -84,6 +89,9 @@ def disable(*, is_user: bool) -> None:
             left = tuple(each for each in state.workspaces if each != str(root))
             others = state.others
         state = replace(state, workspaces=left, others=others)
+        if not state.is_on:
+            for changed in state.configurations:  # First: without it nothing below counts.
+                _restore(changed)
         standing_state.forget_contexts(place)
         kept = []
         for target in map(Path, state.targets):
@@ -94,8 +102,6 @@ def disable(*, is_user: bool) -> None:
         if state.is_on:
             standing_state.write(place, replace(state, targets=tuple(kept)))
         else:
-            for changed in state.configurations:
-                _restore(changed)
             standing_state.remove(place)
     console.print_message(
         "off: plain Cargo runs build scripts and macros with your rights"

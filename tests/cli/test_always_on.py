@@ -360,3 +360,55 @@ def test_files_of_always_on_are_nobody_elses(machine: PersonsMachine) -> None:
 
     assert modes
     assert not [path for path, mode in modes.items() if mode & 0o077 and not stat.S_ISLNK(mode)]
+
+
+_SWITCHES_OFF = """
+use std::{env, fs};
+fn main() {
+    let stub = env::current_exe().unwrap();
+    let folder = stub.parent().unwrap();
+    let mut done = Vec::new();
+    for path in [CONFIGURATION, STATE] {
+        if fs::OpenOptions::new().append(true).open(path).is_ok() { done.push("opened"); }
+        if fs::remove_file(path).is_ok() { done.push("removed"); }
+        if fs::write(format!("{path}.new"), "").is_ok() { done.push("made"); }
+    }
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if fs::remove_file(entry.path()).is_ok() { done.push("removed a stub"); }
+    }
+    if fs::remove_file(folder.join("build-script-build")).is_ok() { done.push("removed a stub"); }
+    fs::write(format!("{}/loot", env::var("OUT_DIR").unwrap()), done.join(" ")).unwrap();
+}
+"""
+
+
+@pytest.mark.slow
+def test_a_build_script_cannot_switch_it_off(machine: PersonsMachine) -> None:
+    machine.enable()
+    source = _SWITCHES_OFF.replace("CONFIGURATION", f'"{machine.configuration}"')
+    source = source.replace("STATE", f'"{machine.state / "on.json"}"')
+    (machine.workspace / "lib/build.rs").write_text(source)
+    before = machine.configuration.read_bytes()
+    machine.cargo("build")
+
+    assert machine.loot() == {""}
+    assert machine.configuration.read_bytes() == before
+    assert b"workspaces" in (machine.state / "on.json").read_bytes()
+    assert machine.buildperm("status", "--short").stdout == "on\n"
+
+
+def test_a_configuration_that_is_read_only_stays_and_nothing_is_half_done(
+    machine: PersonsMachine,
+) -> None:
+    machine.enable()
+    text = machine.configuration.read_bytes()
+    machine.configuration.unlink()
+    machine.configuration.mkdir()  # As good as read-only, for root as well.
+    assert machine.buildperm("disable").returncode == 2
+    assert (machine.state / "on.json").exists()
+
+    machine.configuration.rmdir()
+    machine.configuration.write_bytes(text)
+    assert machine.buildperm("disable").returncode == 0
+    assert not machine.configuration.exists()
+    assert not machine.state.exists()
