@@ -34,8 +34,12 @@ def nothing_known(root: Path, target: Path) -> tuple[Metadata, CargoLock]:
     return Metadata(root, target, {}, (), {}), CargoLock(())
 
 
-def prepare(project: Project, policy: Policy, target: TargetDirectory, *, spelt: str) -> Session:
+def prepare(
+    project: Project, policy: Policy, target: TargetDirectory, *, spelt: str
+) -> tuple[Session, tuple[Path, ...]]:
     """Write all that a Cargo is held to into the store of `target`.
+
+    Also return the programs that are needed, which lie in a cache and may be gone some day.
 
     Args:
         project: What it builds.
@@ -84,4 +88,5 @@ def prepare(project: Project, policy: Policy, target: TargetDirectory, *, spelt:
     target.write_spelling(spelt)
     if session.get("macros") and target.store is not None:
         (target.store / SERVES).touch(mode=0o600)
-    return session
+    needed = mode.programs and (mode.programs.launcher, mode.programs.shim, mode.programs.host)
+    return session, tuple(Path(os.fsdecode(each)) for each in needed or ())

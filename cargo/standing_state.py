@@ -9,6 +9,8 @@ what Cargo's configuration names has to be there when buildperm is not.
     contexts/HASH.json   which session fits one command line, and of what it was made
     run/PID-STARTED      leads a Cargo that runs to its session
     unheld/              where a Cargo is led to that is not held
+    seen/HASH.json       which build scripts and macros an enrolled workspace had
+    servers/HASH         leads to the server for macros of an enrolled workspace
 """
 
 from __future__ import annotations
@@ -142,7 +144,7 @@ def make(place: Path) -> None:
         OSError: It cannot be made.
     """
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in ("homes", "sessions", "contexts", "run", "unheld"):
+    for name in ("homes", "sessions", "contexts", "run", "unheld", "servers"):
         (place / name).mkdir(mode=0o700, exist_ok=True)
 
 
@@ -168,6 +170,11 @@ def remove(place: Path) -> None:
             shutil.rmtree(place)
     except OSError as error:
         raise _unusable(place, error) from error
+
+
+def macro_server(place: Path, root: Path) -> Path:
+    """Return what rust-analyzer is to call as its server for macros in an enrolled workspace."""
+    return place / "servers" / digest(str(root))
 
 
 def forget_contexts(place: Path) -> None:

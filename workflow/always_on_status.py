@@ -55,6 +55,11 @@ class AlwaysOnStatus:
         return not self.problems
 
 
+def is_on() -> bool:
+    """Tell whether it was switched on for anything."""
+    return standing_state.read(standing_state.folder()).is_on
+
+
 def status(folder: Path, *, tries: bool = True) -> AlwaysOnStatus:
     """Find out whether plain Cargo is held in `folder`.
 
@@ -82,7 +87,11 @@ def status(folder: Path, *, tries: bool = True) -> AlwaysOnStatus:
     problems = []
     if wrapped is None:
         problems.append(_outranked(state, found, by, cargo_home))
-    elif wrapped:
+    if enrolled:
+        server = standing_state.macro_server(place, enrolled)
+        if server.exists():
+            lines.append(f"rust-analyzer.procMacro.server for this workspace: {server}")
+    if wrapped:
         lines.append(f"calls `{wrapped}` in its turn")
     problems += _aliases(folder, cargo_home)
     problems += _unheld(state)

@@ -73,8 +73,12 @@ def lead(invocation: CargoInvocation, folder: Path) -> None:
         server.unlink(missing_ok=True)
         if (folder / _SERVES).exists():
             _start_server(invocation, folder, server)
+    _link(link, folder)
+
+
+def _link(link: Path, to: Path) -> None:
     new = link.with_name(f"{link.name}.{os.getpid()}")
-    new.symlink_to(folder)
+    new.symlink_to(to)
     new.replace(link)
 
 
@@ -301,14 +305,16 @@ class _Preparation:
         store = self._place / "sessions" / name
         store.mkdir(mode=0o700, exist_ok=True)
         directory = TargetDirectory(target, store, self._place)
-        session = standing_build.prepare(
+        session, programs = standing_build.prepare(
             project, policy, directory, spelt=self._spelt or str(target)
         )
+        self._inputs |= {*programs}
         adopted_scripts.adopt(target, directory.stub_text())
         adopted_scripts.attribute_macros(directory, project.metadata)
         standing_state.add_target(self._place, target)
         if enrolled is not None and root == enrolled:
             self._tell_changes(root, session)
+            _link(standing_state.macro_server(self._place, root), directory.macro_server)
         return store
 
     def _granted(self, enrolled: Path) -> Policy:

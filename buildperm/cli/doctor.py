@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from buildperm.cli import options
@@ -53,9 +55,26 @@ def command(*, form: str, is_report: bool, cap: int) -> int:
         console.write(markdown(diagnosis.anonymous(private_words())))
     else:
         options.answer(DiagnosisResult(diagnosis), form)
+        if form in ("text", options.UNASKED):
+            _tell_always_on()
     required = diagnosis.required
     if required.reason:
         raise CannotEnforceError(
             f"this machine does not enforce what is required: {required.reason}", hint=required.hint
         )
     return diagnosis.exit_code
+
+
+def _tell_always_on() -> None:
+    """Say whether plain Cargo is held in the current folder, where that was switched on."""
+    from buildperm.workflow import always_on_status  # Only now: mostly it is off.
+
+    if not always_on_status.is_on():
+        return
+    found = always_on_status.status(Path.cwd())
+    console.print_line("")
+    console.print_line(f"always on: {found.wanted if found.is_well else 'not in force'}")
+    for line in (*found.lines, *found.problems):
+        console.print_line(f"  {line}")
+    if not found.is_well:
+        raise CannotEnforceError(f"plain Cargo is not held here: {found.problems[0]}")
