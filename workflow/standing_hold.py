@@ -49,8 +49,8 @@ def main(words: Sequence[str]) -> int:
     spelt = _spelt_target(call, os.environ)
     kept = place / "contexts" / f"{_digest((*invocation.lasting, spelt))}.json"
     found = _still_true(kept)
-    if found is not None and Path(found, "buildperm-rustc-wrapper").exists():
-        lead(invocation, Path(found))
+    if found is not None and Path(found.folder, "buildperm-rustc-wrapper").exists():
+        found.tell(invocation)
         return 0
     from buildperm.errors import BuildpermError
     from buildperm.printable import log_text
@@ -113,16 +113,30 @@ def _digest(parts: Iterable[str]) -> str:
     return hashlib.sha256(text).hexdigest()[:32]
 
 
-def _still_true(kept: Path) -> str | None:
-    """Return the folder that was made for the same words, if nothing has changed since."""
+class _Finding:
+    """What was found out about a Cargo, for the next one with the same words."""
+
+    def __init__(self, folder: str, said: Sequence[str]) -> None:
+        self.folder = folder
+        self.said = said
+
+    def tell(self, invocation: CargoInvocation) -> None:
+        """Lead a Cargo there, and say what there is to say about that."""
+        for line in () if os.path.lexists(invocation.link) else self.said:
+            invocation.say(line)
+        lead(invocation, Path(self.folder))
+
+
+def _still_true(kept: Path) -> _Finding | None:
+    """Return what was found out for the same words, if nothing has changed since."""
     try:
         document = json.loads(kept.read_bytes())
         inputs: dict[str, list[int] | None] = document["inputs"]
-        folder = str(document["folder"])
+        found = _Finding(str(document["folder"]), [str(each) for each in document["said"]])
         is_true = all(_identity(path) == told for path, told in inputs.items())
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    return folder if is_true else None
+    return found if is_true else None
 
 
 def _identity(path: str) -> list[int] | None:
@@ -181,11 +195,15 @@ def _prepare(place: Path, invocation: CargoInvocation, spelt: str, kept: Path) -
         found = _still_true(kept)  # Another call of the same Cargo was quicker.
         if found is None:
             preparation = _Preparation(place, invocation, spelt)
-            found = str(preparation.folder())
-            document = {"folder": found, "inputs": preparation.inputs()}
+            found = _Finding(str(preparation.folder()), preparation.said)
+            document = {
+                "folder": found.folder,
+                "said": found.said,
+                "inputs": preparation.inputs(),
+            }
             standing_state.replace_text(kept, json.dumps(document).encode(), 0o600)
             _tidy(place)
-        lead(invocation, Path(found))
+        found.tell(invocation)
 
 
 class _Preparation:
@@ -202,6 +220,7 @@ class _Preparation:
         self._words = arguments.observed(invocation.words)
         self._folder = invocation.folder / self._words.folder
         self._inputs = {place / "on.json"}
+        self.said: list[str] = []  # What each Cargo with the same words is to say.
 
     def inputs(self) -> dict[str, list[int] | None]:
         """Return what the answer depends on, as it is now."""
@@ -238,7 +257,7 @@ class _Preparation:
     def _say(self, text: str) -> None:
         from buildperm.printable import log_text
 
-        self._invocation.say(log_text(f"buildperm: {text}\n"))
+        self.said.append(log_text(f"buildperm: {text}\n"))
 
     def _manifest(self) -> Path | None:
         named = self._words.manifest_path
@@ -375,10 +394,11 @@ class _Preparation:
     def _tell_changes(self, root: Path, session: Session) -> None:
         """Say which build scripts and macros are new, or of another version than before."""
         from buildperm.cargo import standing_changes
+        from buildperm.printable import log_text
 
         said = standing_changes.told(self._place, root, session)
-        if said:
-            self._say(said)
+        if said:  # Once.
+            self._invocation.say(log_text(f"buildperm: {said}\n"))
 
 
 def _tidy(place: Path) -> None:
