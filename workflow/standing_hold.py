@@ -113,7 +113,7 @@ def _digest(parts: Iterable[str]) -> str:
     return hashlib.sha256(text).hexdigest()[:32]
 
 
-class _Finding:
+class _KnownContext:
     """What was found out about a Cargo, for the next one with the same words."""
 
     def __init__(self, folder: str, said: Sequence[str]) -> None:
@@ -127,12 +127,12 @@ class _Finding:
         lead(invocation, Path(self.folder))
 
 
-def _still_true(kept: Path) -> _Finding | None:
+def _still_true(kept: Path) -> _KnownContext | None:
     """Return what was found out for the same words, if nothing has changed since."""
     try:
         document = json.loads(kept.read_bytes())
         inputs: dict[str, list[int] | None] = document["inputs"]
-        found = _Finding(str(document["folder"]), [str(each) for each in document["said"]])
+        found = _KnownContext(str(document["folder"]), [str(each) for each in document["said"]])
         is_true = all(_identity(path) == told for path, told in inputs.items())
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
@@ -195,7 +195,7 @@ def _prepare(place: Path, invocation: CargoInvocation, spelt: str, kept: Path) -
         found = _still_true(kept)  # Another call of the same Cargo was quicker.
         if found is None:
             preparation = _Preparation(place, invocation, spelt)
-            found = _Finding(str(preparation.folder()), preparation.said)
+            found = _KnownContext(str(preparation.folder()), preparation.said)
             document = {
                 "folder": found.folder,
                 "said": found.said,
