@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.sandbox.stub import stub
+from buildperm.sandbox.stub import SUPERVISOR, stub
 
 
 @pytest.mark.parametrize("name", ["plain", "a b", "it's", 'say "x"', "$HOME", "`id`", "ä"])
@@ -41,3 +41,37 @@ def test_whoever_writes_stubs_does_not_load_the_supervisor() -> None:
     listed = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
 
     assert listed.stdout == b"False\n"
+
+
+@pytest.mark.parametrize("kind", ["program", "shell"])
+@pytest.mark.parametrize("on", [b"/state", b""], ids=["always-on", "of-a-command"])
+def test_without_buildperm_only_a_stub_of_always_on_becomes_the_script(
+    tmp_path: Path, kind: str, on: bytes
+) -> None:
+    text = stub(b"/session", None if kind == "program" else b"", on=on)
+    if kind == "program" and text.startswith(b"#!"):
+        pytest.skip("no C compiler")
+    supervisor = os.fsencode(SUPERVISOR)
+    text = text.replace(supervisor, b"/nowhere".ljust(len(supervisor), b"x"))
+    placed = tmp_path / "it's a folder" / "build-script-build"
+    placed.parent.mkdir()
+    placed.write_bytes(text + b"# real: the.real\n")
+    placed.chmod(0o700)
+    real = placed.with_name("the.real")
+    real.write_text('#!/bin/sh\necho "$LD_LIBRARY_PATH $*"\n')
+    real.chmod(0o700)
+
+    ended = subprocess.run(
+        [placed, "word"],
+        env={"PATH": os.defpath, "LD_LIBRARY_PATH": "/nowhere at all"},
+        capture_output=True,
+        check=False,
+    )
+
+    if on:
+        assert (ended.returncode, ended.stdout) == (0, b"/nowhere at all word\n")
+        assert ended.stderr == b""
+    else:
+        assert ended.returncode == 1
+        assert b"is missing" in ended.stderr
+        assert ended.stdout == b""
