@@ -162,3 +162,26 @@ def test_flags_are_found_wherever_they_are_named(inner: Path, home: Path) -> Non
 
     assert set(found.flags) == {*["-La", "-Lb", "-Lc", "-Ld", "-Lf", "-L", "-Li", "-Lj"], "g h"}
     assert found.searched == ("native=/e",)
+
+
+def test_what_a_wrapper_of_always_on_calls_is_what_counts(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    ours = tmp_path / "ours"
+    ours.write_text(
+        "#!/bin/sh\n# buildperm: rustc wrapper\nBUILDPERM_ON=/state\n"
+        "BUILDPERM_WRAPPED='/opt/my wrapper'\n"
+    )
+    (home / "config.toml").write_text(f'[build]\nrustc-wrapper = "{ours}"\n')
+    assert configuration.read(tmp_path, home, {}).rustc_wrapper == "/opt/my wrapper"
+    assert configuration.effective_wrapper(tmp_path, home, {})[0] == str(ours)
+
+    outranked = {"RUSTC_WRAPPER": "/usr/bin/sccache"}
+    assert configuration.read(tmp_path, home, outranked).rustc_wrapper == "/usr/bin/sccache"
+    told = configuration.effective_wrapper(tmp_path, home, outranked)
+    assert told == ("/usr/bin/sccache", "RUSTC_WRAPPER in the environment")
+    # What is named in both places is called once, and it is not ours.
+    assert (
+        configuration.read(tmp_path, home, {"RUSTC_WRAPPER": str(ours)}).rustc_wrapper
+        == "/opt/my wrapper"
+    )
