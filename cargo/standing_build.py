@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -32,6 +33,25 @@ def baseline(manifest: Path) -> Policy:
 def nothing_known(root: Path, target: Path) -> tuple[Metadata, CargoLock]:
     """Describe a build of which nobody can say what it consists of: `cargo install NAME`."""
     return Metadata(root, target, {}, (), {}), CargoLock(())
+
+
+def below(project: Project, enrolled: Path) -> Project:
+    """Return a project as one that lies below an enrolled workspace, whose grants count for it.
+
+    Its own packages are no members: one that is called like a member must not get what that was
+    granted. What it takes from the workspace by a path is a member there.
+    """
+    metadata = project.metadata
+    members = tuple(
+        sorted(
+            each.id
+            for each in metadata.packages.values()
+            if not each.source
+            and each.folder.is_relative_to(enrolled)
+            and not each.folder.is_relative_to(metadata.root)
+        )
+    )
+    return replace(project, metadata=replace(metadata, root=enrolled, members=members))
 
 
 def prepare(

@@ -320,6 +320,8 @@ class _Preparation:
         policy = standing_build.baseline(target / "Cargo.toml")
         if enrolled is not None:
             policy = self._granted(enrolled)
+        if enrolled is not None and root != enrolled:
+            project = standing_build.below(project, enrolled)
         name = standing_state.digest(*self._invocation.lasting, self._spelt)
         store = self._place / "sessions" / name
         store.mkdir(mode=0o700, exist_ok=True)

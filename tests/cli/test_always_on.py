@@ -234,6 +234,31 @@ def test_what_a_test_makes_below_the_workspace_is_held(machine: PersonsMachine) 
     assert machine.loot() == _NOTHING
 
 
+@pytest.mark.slow
+def test_a_namesake_below_the_workspace_gets_nothing_of_a_members_grants(
+    machine: PersonsMachine,
+) -> None:
+    manifest = machine.workspace / "Cargo.toml"
+    manifest.write_text(
+        manifest.read_text()
+        + "[workspace.metadata.buildperm]\nversion = 1\n[workspace.metadata.buildperm.crates.lib]\n"
+        + f'reviewed = ["0.1.0"]\nnet = ["127.0.0.1:{machine.port}"]\nreason = "a test"\n'
+    )
+    connects = machine.steals.replace(
+        "let read = fs::read", "let read = false; let _ = |_: u8| fs::read"
+    )
+    (machine.workspace / "lib/build.rs").write_text(connects)
+    machine.enable()
+    built = machine.cargo("build")
+    assert machine.loot() == {"false true"}, built.stderr  # Or the test is void.
+
+    scratch = machine.workspace / "target/tests/scratch"
+    make_workspace(scratch)
+    (scratch / "lib/build.rs").write_text(connects)
+    machine.cargo("check", folder=scratch)
+    assert machine.loot() == _NOTHING
+
+
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("place", ["option", "variable", "link"])
 def test_another_target_directory_is_held_as_well(
