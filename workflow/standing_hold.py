@@ -101,6 +101,7 @@ def _start_server(invocation: CargoInvocation, folder: Path, told: Path) -> None
             stderr=subprocess.DEVNULL,
             process_group=0,
         )
+        told.touch(mode=0o600)
         told.write_text(f"{its}\n")
     except OSError:
         told.unlink(missing_ok=True)

@@ -105,9 +105,11 @@ class PersonsMachine:
     def loot(self, below: Path | None = None) -> set[str]:
         """Return what all runs of the thief could do, `READ CONNECTED`, and forget it."""
         found = set()
-        for path in (below or self.workspace).rglob("loot"):
-            found.add(path.read_text())
-            path.unlink()
+        for folder, _, names in os.walk(below or self.workspace):  # Others still tidy up there.
+            if "loot" in names:
+                path = Path(folder, "loot")
+                found.add(path.read_text())
+                path.unlink()
         return found
 
 
