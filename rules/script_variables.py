@@ -22,6 +22,18 @@ REPLACED = (
     *(b"XDG_CACHE_HOME", b"XDG_CONFIG_HOME", b"XDG_DATA_HOME", b"XDG_STATE_HOME"),
 )
 
+_COMPILER_CACHES = frozenset((b"sccache", b"cachepot", b"kache", b"ccache"))
+
+
+def script_wrapper(wrapper: bytes) -> bytes:
+    """Return what a script is told as RUSTC_WRAPPER where `wrapper` is in use; empty for nothing.
+
+    A compiler cache makes no difference but of time. Its server is out of the reach of a script,
+    which could fill the cache of everybody. So a script calls the compiler itself.
+    """
+    return b"" if wrapper.rpartition(b"/")[2] in _COMPILER_CACHES else wrapper
+
+
 # What Cargo takes from the package and from its folders (Cargo book, "Environment variables Cargo
 # sets for build scripts"): whatever it looks like, a crate has chosen it, or it is a path.
 _OF_PACKAGE_TEXT = b"""

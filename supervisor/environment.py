@@ -9,7 +9,13 @@ import os
 
 from buildperm.rules import variables as policy
 from buildperm.rules.pattern import matches
-from buildperm.rules.script_variables import OURS, REPLACED, private, without_secrets
+from buildperm.rules.script_variables import (
+    OURS,
+    REPLACED,
+    private,
+    script_wrapper,
+    without_secrets,
+)
 from buildperm.supervisor import settings
 from buildperm.tracer.notation import encode
 
@@ -101,8 +107,8 @@ def for_script(
     rustup = environ.get(b"RUSTUP_HOME") or places["HOME"] + b"/.rustup"
     if os.path.isdir(rustup):
         own[b"RUSTUP_HOME"] = rustup
-    if session["rustc_wrapper"]:
-        own[b"RUSTC_WRAPPER"] = session["rustc_wrapper"]
+    if wrapper := script_wrapper(session["rustc_wrapper"]):
+        own[b"RUSTC_WRAPPER"] = wrapper
     elif session.get("standing"):  # Cargo's configuration names ours, which is of no use inside.
         own[b"RUSTC_WRAPPER"] = b""
     if proxy_port:

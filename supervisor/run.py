@@ -9,6 +9,7 @@ import os
 
 from buildperm.rules import containment, tier
 from buildperm.rules.pattern import absolute, covers, matches
+from buildperm.rules.script_variables import script_wrapper
 from buildperm.supervisor import (
     landlock,
     landlock_rules,
@@ -104,7 +105,7 @@ class Run:
         grants.add(self.subject.program, landlock_rules.EXEC)
         for name in TOOLS:
             grants.add_tool(self.environ.get(name, b""))
-        grants.add_tool(self.session["rustc_wrapper"])
+        grants.add_tool(script_wrapper(self.session["rustc_wrapper"]))
         grants.add_readable(self.subject.manifests)
         for folder in self.subject.listed:
             grants.add_listing(folder)
@@ -259,7 +260,7 @@ class Run:
     def header(self) -> dict[str, object]:
         """Return the first line of the recording."""
         package, session, environ = self.package, self.session, self.environ
-        named = (*map(environ.get, TOOLS), session["rustc_wrapper"])
+        named = (*map(environ.get, TOOLS), script_wrapper(session["rustc_wrapper"]))
         # Older versions of Cargo say `rustc`, and leave it to PATH.
         tools: list[object] = [
             encode(os.path.realpath(tool)) for tool in named if tool and tool.startswith(b"/")

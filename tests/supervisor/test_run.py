@@ -197,13 +197,21 @@ def test_secrets_of_the_environment_are_withheld_and_asking_for_one_fails(bench:
     assert b"ghp_secret" not in (bench.unit / "buildperm/context").read_bytes()
 
 
+@pytest.mark.parametrize("cache", [b"sccache", b"/usr/local/bin/sccache", b"ccache"])
+def test_a_compiler_cache_is_not_for_scripts(bench: Bench, cache: bytes) -> None:
+    bench.rustc_wrapper = cache
+    placed = bench.script("import os; print(os.environ.get('RUSTC_WRAPPER'))")
+
+    assert bench.run(placed, "learning").stdout == b"None\n"
+
+
 def test_its_environment_is_private_and_says_nothing_of_us(bench: Bench) -> None:
     bench.environment = {
         "RUSTC_WRAPPER": "/our/wrapper",
         "BUILDPERM_STUB": "x",
         "XDG_RUNTIME_DIR": "/run/user/0",
     }
-    bench.rustc_wrapper = b"sccache"
+    bench.rustc_wrapper = b"/opt/wrapper"
     placed = bench.script("import os; [print(k, v) for k, v in sorted(os.environ.items())]")
 
     ended = bench.run(placed, "learning")
@@ -212,7 +220,7 @@ def test_its_environment_is_private_and_says_nothing_of_us(bench: Bench) -> None
     scratch = str(bench.unit / "buildperm/scratch")
     assert told["HOME"] == f"{scratch}/home"
     assert told["TMPDIR"] == f"{scratch}/tmp"
-    assert told["RUSTC_WRAPPER"] == "sccache"
+    assert told["RUSTC_WRAPPER"] == "/opt/wrapper"
     assert told["CARGO_HOME"] == str(bench.cargo_home)
     assert told["PATH"] == "/usr/bin:/bin"
     assert told["TERM"] == "dumb"
