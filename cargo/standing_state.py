@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from buildperm.errors import BuildpermError
+from buildperm.policy import machine_key
 from buildperm.sandbox import private_cache
 from buildperm.supervisor import standing_link
 
@@ -160,14 +161,21 @@ def add_target(place: Path, target: Path) -> None:
 
 
 def remove(place: Path) -> None:
-    """Remove all of it.
+    """Remove all of it but the key that tells what was made here: `learn` and `ci` go on with it.
 
     Raises:
         BuildpermError: It cannot be removed.
     """
     try:
-        if place.is_dir():
-            shutil.rmtree(place)
+        if not place.is_dir():
+            return
+        for entry in place.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name != machine_key.NAME:
+                entry.unlink()
+        if not any(place.iterdir()):
+            place.rmdir()
     except OSError as error:
         raise _unusable(place, error) from error
 

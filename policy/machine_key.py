@@ -14,7 +14,7 @@ import secrets
 import stat
 from pathlib import Path
 
-_NAME = "buildperm.keystore"  # Called like what holds keys, wherever it lies: `rules.keyfiles`.
+NAME = "buildperm.keystore"  # Called like what holds keys, wherever it lies: `rules.keyfiles`.
 _SIZE = 32
 
 _known: dict[Path | None, bytes] = {}
@@ -54,7 +54,7 @@ def _path() -> Path | None:
         state = Path(chosen) if chosen.startswith("/") else Path.home() / ".local/state"
     except RuntimeError:
         return None
-    return state / "buildperm" / _NAME
+    return state / "buildperm" / NAME
 
 
 def _key() -> bytes:

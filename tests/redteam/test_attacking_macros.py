@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from buildperm.cargo import claim
 from buildperm.tracer.notation import encode
 from tests.command import buildperm, environment
 from tests.programs import program_text
@@ -48,6 +49,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory, port: int) -> Path:
 
 def _aim(folder: Path, target: Path, names: tuple[str, ...]) -> None:
     """Have the attacker change files of the build, of which each is there."""
+    claim.make(folder / "target")
     for name in names:
         path = target / name
         path.parent.mkdir(parents=True, exist_ok=True)
