@@ -227,18 +227,19 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
         run.light = light
     recorder.brokers |= MetadataGuard(rights).brokers(run.session["calls"])
     recorder.give_place(_temporaries(run, rights))
-    recorder.give_shared_memory(
-        run.places["TMP"] + b"/shm",
+    recorder.give_folders(
+        run.places["TMP"],
         lambda path: landlock_rules.is_granted(
             rights, path, landlock_rules.READ | landlock_rules.WRITE
         ),
+        has_temporary=run.subject.consumer is None,
     )
     return Launch(
         run.subject.program,
         inputs.arguments,
         inputs.variables,
         rights,
-        run.session["filter"] if light is None else light.filter,
+        run.filter if light is None else light.filter,
         run.abi,
         run.limits,
         [*server.kept, *inputs.given],

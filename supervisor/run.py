@@ -103,6 +103,13 @@ class Run:
         self.left_out = grants.left_out
         return grants.rights
 
+    @property
+    def filter(self) -> bytes:
+        """The seccomp program: hosts of macros have no `/tmp` of their own, and stop less often."""
+        if self.subject.consumer is None:
+            return self.session["filter"]
+        return self.session.get("macro_filter") or self.session["filter"]
+
     def readable(self, *, learning: bool) -> Mapping[bytes, int]:
         """Return the Landlock rights by path of what the script may read, or may while learning."""
         return self._grants(learning=learning).rights

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         program: bytes  # The real program.
 
 
-PRIVATE = (b"home", b"shm", b"tmp")
+PRIVATE = (b"home", b"shm", b"tmp", b"var")
 """The folders in the scratch folder of a run."""
 
 _MARK = b"# real: "

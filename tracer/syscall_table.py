@@ -245,6 +245,18 @@ One more entry makes a call recorded: filter, recorder and tests go through `rec
 call that is newer than python-ptrace also needs its number: `syscall_numbers`.
 """
 
+LOOKS: dict[str, int] = {
+    **dict.fromkeys(("stat", "lstat", "access", "readlink", "chdir", "statfs"), 0),
+    **dict.fromkeys(("getxattr", "lgetxattr", "listxattr", "llistxattr"), 0),
+    **dict.fromkeys(("newfstatat", "statx", "faccessat", "faccessat2", "readlinkat"), 1),
+    **dict.fromkeys(("getxattrat", "listxattrat", "file_getattr"), 1),
+}
+"""Calls that look at what a path names, with the argument that is the path.
+
+They change nothing and are not recorded. They stop where a script has folders of its own in the
+place of shared ones: `tracer.recorder.own_folders`.
+"""
+
 CORE_LIMIT = "setrlimit(RLIMIT_CORE)"
 """The name of both calls where the limit was refused: libc makes the first by the second."""
 
@@ -258,6 +270,11 @@ def recorded() -> tuple[str, ...]:
     Those that are conditional stop only with the arguments that `sandbox.seccomp` names.
     """
     return tuple(name for name, layout in CALLS.items() if not layout.is_conditional)
+
+
+def stopping() -> tuple[str, ...]:
+    """Return the calls that stop each time where a script has folders of its own."""
+    return (*recorded(), *LOOKS)
 
 
 def of(kind: type[_L]) -> dict[str, _L]:

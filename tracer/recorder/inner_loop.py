@@ -22,7 +22,7 @@ from errno import EINTR, ENOENT
 
 from buildperm.tracer.recorder import c_library, location
 from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
-from buildperm.tracer.syscall_table import ExecutionLayout, OpenLayout, of
+from buildperm.tracer.syscall_table import LOOKS, ExecutionLayout, OpenLayout, of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ctypes import CDLL, PyDLL
 
     from buildperm.tracer.recorder.observation import Observer
+    from buildperm.tracer.recorder.own_folders import OwnFolders
     from buildperm.tracer.recorder.process_tree import Process, ProcessTree
     from buildperm.tracer.recorder.syscall_stops import InCall, SyscallStops
 
@@ -65,6 +66,10 @@ class InnerLoop:
             start, path = executions[calls[number]].path
             short.add_execution(number, start, path, executions[calls[number]].argv)
 
+        for number, name in calls.items():
+            if name in LOOKS:
+                short.add_look(number, LOOKS[name])
+
     def join(self, tree: ProcessTree, observer: Observer, syscalls: SyscallStops) -> None:
         """Work for a recorder that has these parts."""
         threads, take = tree.threads, self._short.take
@@ -99,6 +104,12 @@ class InnerLoop:
     def expect_hiding(self) -> None:
         """Expect that files are not there within although they are outside."""
         self._short.set_hiding(1)
+
+    def expect_own_folders(self, own: OwnFolders) -> None:
+        """Leave the calls to Python that may be about files in folders of the script's own."""
+        for shared in own.shared:
+            self._short.add_own_folder(shared, c_library.c_size_t(len(shared)))
+        own.on_seen = lambda path: self._short.add_visible(path, c_library.c_size_t(len(path)))
 
     def know(self, tid: int, process: Process) -> None:
         """Answer the stops of a thread of `process`, which the recorder has just looked up.

@@ -49,12 +49,16 @@ struct text {
     char bytes[PATH_SIZE];
 };
 
-/* Reads the path at `address`. False where Python has to look: it is long, empty, not mapped, in /proc or in /dev/shm. */
+/* Reads the path at `address`. False where Python has to look: it is long, empty, not mapped, in /proc, or in a folder
+   in whose place the script has one of its own. */
 bool read_path(struct thread *thread, uint64_t address);
 /* Reads the link of an open file, or of the directory that relative paths start from. False where Python has to look:
    it is no path, was deleted, is too long, or lies in /proc. */
 bool read_descriptor(int tid, uint32_t number, struct text *found);
 bool read_start(const struct thread *thread, struct text *found);
+/* Tells whether a path that is only looked at begins in no such folder; false also where it cannot be read. */
+bool is_elsewhere(int tid, uint64_t address);
+void forget_folders(void);
 /* Tells whether a path may be of the system's, for which one stop is enough: light_opens.py. */
 bool is_of_system(const struct thread *thread);
 /* Tells whether a path means another file in each process: in /proc, or an alias of such in /dev. */

@@ -20,6 +20,60 @@ static bool ends(const char *bytes, size_t size, const char *with) {
     return size >= length && !memcmp(bytes + size - length, with, length);
 }
 
+enum { MOST_FOLDERS = 4, MOST_VISIBLE = 64, NAME_SIZE = 256 };
+
+/* Folders of everybody in whose place the script has its own: own_folders.py. */
+static struct name {
+    size_t size;
+    char bytes[NAME_SIZE];
+} folders[MOST_FOLDERS], visible[MOST_VISIBLE];
+static size_t folder_count, visible_count;
+
+void forget_folders(void) { folder_count = visible_count = 0; }
+
+static void add_name(struct name *names, size_t *count, size_t most, const char *bytes, size_t size) {
+    if (*count >= most || size > NAME_SIZE) return;
+    memcpy(names[*count].bytes, bytes, size);
+    names[(*count)++].size = size;
+}
+
+EXPORTED void add_own_folder(const char *bytes, size_t size) { add_name(folders, &folder_count, MOST_FOLDERS, bytes, size); }
+
+/* What is in such a folder and is the machine's, as Python has found out. */
+EXPORTED void add_visible(const char *bytes, size_t size) { add_name(visible, &visible_count, MOST_VISIBLE, bytes, size); }
+
+/* Tells whether a path is that of one of these, or of something in it. */
+static bool is_in(const struct name *names, size_t count, const char *path, size_t size) {
+    for (size_t at = 0; at < count; at++) {
+        size_t length = names[at].size;
+        bool is_there = size >= length && !memcmp(path, names[at].bytes, length);
+        if (is_there && (size == length || path[length] == '/')) return true;
+    }
+    return false;
+}
+
+/* Tells whether Python has to say whose a path is. It does so for each that is written in an unusual way. */
+static bool may_be_own(const char *path, size_t size) {
+    if (size < 2 || path[0] != '/') return false;
+    if (path[1] == '/' || path[1] == '.') return true;
+    return is_in(folders, folder_count, path, size) && !is_in(visible, visible_count, path, size);
+}
+
+bool is_elsewhere(int tid, uint64_t address) {
+    char path[NAME_SIZE * 2];
+    size_t first = PAGE - address % PAGE;
+    if (first > sizeof path) first = sizeof path;
+    struct iovec local = {path, sizeof path};
+    struct iovec remote[2] = {
+        {(void *)(uintptr_t)address, first},
+        {(void *)(uintptr_t)(address + first), sizeof path - first},
+    };
+    ssize_t got = process_vm_readv(tid, &local, 1, remote, first < sizeof path ? 2 : 1, 0);
+    if (got <= 0) return true; /* The kernel cannot read it either. */
+    const char *end = memchr(path, 0, (size_t)got);
+    return !may_be_own(path, end ? (size_t)(end - path) : (size_t)got);
+}
+
 bool read_path(struct thread *thread, uint64_t address) {
     /* process_vm_readv(2), RETURN VALUE: a partial transfer never splits a piece; the second page may not be mapped. */
     size_t first = PAGE - address % PAGE;
@@ -34,7 +88,7 @@ bool read_path(struct thread *thread, uint64_t address) {
     const char *end = memchr(thread->path, 0, (size_t)got);
     if (!end || end == thread->path) return false;
     thread->size = (size_t)(end - thread->path);
-    return !begins(thread->path, thread->size, "/proc/") && !begins(thread->path, thread->size, "/dev/shm/");
+    return !begins(thread->path, thread->size, "/proc/") && !may_be_own(thread->path, thread->size);
 }
 
 bool is_of_system(const struct thread *thread) {

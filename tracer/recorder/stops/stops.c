@@ -16,6 +16,7 @@
 
 enum {
     MOST_CALLS = 8,
+    MOST_LOOKS = 32,
     RESTARTING = 512, /* An errno from here on is for the kernel: it makes the call again. */
     UNTOLD = -1,      /* In the place of an argument that the call does not have. */
 };
@@ -42,8 +43,15 @@ struct call {
     int number, start, path, flags, fixed_flags, argv;
 };
 
+/* A call that only looks at a path, which is this argument: LOOKS in syscall_table.py. */
+struct look {
+    int number, path;
+};
+
 static struct call calls[MOST_CALLS];
 static size_t call_count;
+static struct look looks[MOST_LOOKS];
+static size_t look_count;
 static bool is_hiding; /* What is outside may not be there within: Recorder.expect_wrapper. */
 static int wakeup = -1;
 static volatile uint64_t *signals; /* What `wakeup` holds: nonzero once a signal has come. */
@@ -61,8 +69,9 @@ static struct text start, found;
 
 /* Forgets everything. Returns 0 if it can be used from now on. */
 EXPORTED int restart(void) {
-    call_count = 0, is_hiding = false, wakeup = -1, taken.tid = 0;
+    call_count = look_count = 0, is_hiding = false, wakeup = -1, taken.tid = 0;
     drop_threads();
+    forget_folders();
     return restart_repeats() ? 0 : -1;
 }
 
@@ -76,6 +85,10 @@ EXPORTED void add_execution(int number, int start_at, int path_at, int argv_at) 
     if (call_count < MOST_CALLS) {
         calls[call_count++] = (struct call){number, start_at, path_at, UNTOLD, 0, argv_at};
     }
+}
+
+EXPORTED void add_look(int number, int path_at) {
+    if (look_count < MOST_LOOKS) looks[look_count++] = (struct look){number, path_at};
 }
 
 EXPORTED void set_hiding(int on) { is_hiding = on; }
@@ -101,13 +114,25 @@ static bool has_signal(void) {
     return true;
 }
 
+/* Returns true if the call only looks at a path that is in no folder of the script's own: it goes on. */
+static bool is_plain_look(int tid, const struct info *info) {
+    const struct look *look = looks, *end = looks + look_count;
+    while (look < end && (uint64_t)look->number != info->entry.number) look++;
+    if (look == end || !is_elsewhere(tid, info->entry.arguments[look->path])) return false;
+    ptrace(PTRACE_CONT, tid, NULL, NULL);
+    return true;
+}
+
 /* Returns true if the stop has been answered. */
 static bool at_entry(int tid) {
     struct thread *thread = find_thread(tid);
     struct info info;
-    if (!thread || thread->chain == UNKNOWN) return false;
+    if (!thread) return false;
+    if (thread->chain == UNKNOWN && !look_count) return false;
     if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof info, &info) <= 0) return true; /* It is gone. */
     if (info.entry.data) return false; /* The call is to be refused, brokered, or is foreign. */
+    if (is_plain_look(tid, &info)) return true;
+    if (thread->chain == UNKNOWN) return false;
     const struct call *call = calls, *end = calls + call_count;
     while (call < end && (uint64_t)call->number != info.entry.number) call++;
     if (call == end || !read_path(thread, info.entry.arguments[call->path])) return false;
