@@ -93,7 +93,7 @@ def make(
         "landlock_abi": prepared.landlock_abi,
         "kernel": prepared.kernel,
         "filter": prepared.filter,
-        "macro_filter": prepared.macro_filter,
+        "looking_filter": prepared.looking_filter,
         "calls": prepared.calls,
         "inner_loop": native_programs.inner_loop(),
         "places": places,

@@ -23,9 +23,9 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.role import NOBODY, Role, SubjectKind
 from buildperm.policy.sensitivity import STEERS, why_sensitive
-from buildperm.rules import baseline, directive, sensitive, tier
+from buildperm.rules import baseline, directive, own_temporaries, sensitive, tier
 from buildperm.rules.containment import contained
-from buildperm.rules.pattern import locate, names_alike, nearest, which
+from buildperm.rules.pattern import locate, matches, names_alike, nearest, which
 from buildperm.rules.script_variables import PRIVATE_HOME
 from buildperm.rules.sensitive_table import BUILT
 from buildperm.tracer.notation import PLAIN, decode, encode
@@ -227,7 +227,7 @@ class _EventFolding:
             self._tallies[Kind.READ, asked].is_folder |= is_there
             self._judge(Kind.READ, asked, event.path, refused=event.refused)
         if writes:
-            self._tally(event, event.pid, Kind.WRITE, target, outcome, example)
+            self._tally(event, event.pid, Kind.WRITE, _written(target), outcome, example)
 
     def _sought(self, target: str, event: FileOpened) -> str:
         """Return the secret that a look into the private home was for; empty if it was for none."""
@@ -271,7 +271,7 @@ class _EventFolding:
             return
         for path in self._changed_paths(event):
             if path.startswith(b"/"):
-                target = self._target(path)
+                target = _written(self._target(path))
                 example = "" if target.startswith("/") else encode(path)
                 self._tally(event, event.pid, Kind.WRITE, target, outcome, example)
                 tally = self._tallies[Kind.WRITE, target]
@@ -584,6 +584,19 @@ def _carried(tally: _AccessBuilder) -> str:
     if not (tally.sent or tally.received):
         return ""
     return f"sent {tally.sent:,} bytes, received {tally.received:,}"
+
+
+def _written(target: str) -> str:
+    """Name what was written in the place of a folder of everybody by that folder.
+
+    The names are those of one run. What Java counts is nobody's decision: `baseline.COUNTERS`.
+    """
+    folder = own_temporaries.known_as(target)
+    name = "".join(target.split("/")[2:3])
+    if not folder or not name:
+        return target
+    is_counter = any(matches(each, folder.replace("**", name)) for each in baseline.COUNTERS)
+    return target if is_counter else folder
 
 
 def _outcome(errno: int, *, refused: bool) -> Outcome:

@@ -100,7 +100,8 @@ def propose(
     proposals: list[Proposal] = []
     for outside, group in groups.items():
         builder = _ProposalBuilder(crate, version, everything, outside, rules)
-        left = builder.locked(undecided(group, () if outside else rules, denials))
+        left = builder.temporaries(undecided(group, () if outside else rules, denials))
+        left = builder.locked(left)
         left = builder.shared_places(builder.bundles(builder.presets(left)))
         for kind in GRANTABLE:
             for about in _by_cause([access for access in left if access.kind is kind]):
@@ -129,6 +130,40 @@ class _ProposalBuilder:
         self._environments = portability.environments(everything)
         self._outside = outside  # The consumer that the grants would have to hold for, too.
         self._granted = rules
+
+    def temporaries(self, accesses: Sequence[Access]) -> list[Access]:
+        """Ask about files in folders of everybody that only one run has; return what is left."""
+        written = {access.target for access in accesses if access.kind is Kind.WRITE}
+        granted = {rule.pattern for rule in self._granted if rule.kind is Kind.WRITE}
+        rest: list[Access] = []
+        group: list[Access] = []
+        folders: set[str] = set()
+        for access in accesses:
+            folder = passing_names.own_folder(access)
+            if folder in granted:
+                continue  # Refused before it was granted.
+            if folder and _is_made(access, written):
+                group.append(access)
+                folders.add(folder)
+            else:
+                rest.append(access)
+        if group:
+            rules = tuple(Rule(Kind.WRITE, folder) for folder in sorted(folders))
+            named = ladder.listing([folder.removesuffix("/**") for folder in sorted(folders)])
+            choice = Choice(
+                f"an empty folder of its own in the place of {named}",
+                rules,
+                widening="Opens nothing of the machine: each run has an empty folder there.",
+            )
+            level, note = risk.assess_rule(rules[0])
+            self._propose(
+                self._id(Kind.WRITE, sorted(folders)),
+                f"make temporary files in {named}",
+                Choices((choice,)),
+                (level, [note]),
+                group,
+            )
+        return rest
 
     def locked(self, accesses: Sequence[Access]) -> list[Access]:
         """Ask about what cannot be allowed here; return the rest."""

@@ -11,7 +11,7 @@ from functools import lru_cache
 from buildperm.policy.kinds import Kind, Syntax
 from buildperm.policy.rule import Rule
 from buildperm.policy.write_conflicts import is_own
-from buildperm.rules import address, directive, sensitive, shared_output, variables
+from buildperm.rules import address, directive, own_temporaries, sensitive, shared_output, variables
 from buildperm.rules.pattern import TOKENS, is_literal
 from buildperm.tracer import notation
 
@@ -145,6 +145,8 @@ def _form(pattern: str) -> Violation | None:
 
 def _path(rule: Rule, reason: str) -> Violation | None:
     pattern, writing = rule.pattern, rule.kind is Kind.WRITE
+    if writing and own_temporaries.is_own(pattern):
+        return None
     syntax = rule.kind.traits.syntax
     components = pattern.split("/")
     closed = shared_output.why_closed(pattern) if writing else _around_outputs(components)

@@ -55,8 +55,8 @@ class PortableRuntime:
             runtime=self.name,
             kernel=os.uname().release,
             landlock_abi=abi,
-            filter=seccomp.build(arch, numbers, syscall_table.stopping()),
-            macro_filter=seccomp.build(arch, numbers, syscall_table.recorded()),
+            filter=seccomp.build(arch, numbers, syscall_table.recorded()),
+            looking_filter=seccomp.build(arch, numbers, syscall_table.stopping()),
             light_filter=light_filter(arch, numbers),
             calls=seccomp.stopping(numbers, syscall_table.stopping()),
             left_open=self.left_open(abi),
@@ -71,7 +71,7 @@ def light_filter(arch: str, numbers: Mapping[str, int]) -> bytes:
     """Return the filter for light observation; empty on processors that observe everything."""
     if arch != "x86_64":  # `tracer.recorder.open_patch` knows no other.
         return b""
-    return seccomp.build(arch, numbers, syscall_table.stopping(), light=True)
+    return seccomp.build(arch, numbers, syscall_table.recorded(), light=True)
 
 
 def _unavailable(facts: ProbeResults, cap: int) -> str | None:

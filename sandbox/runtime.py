@@ -24,8 +24,8 @@ class RuntimeSetup:
     filter: bytes
     calls: dict[int, str]
     left_open: tuple[str, ...]
-    macro_filter: bytes = b""
-    """`filter` for hosts of macros."""
+    looking_filter: bytes = b""
+    """`filter` for scripts with a /tmp of their own."""
     light_filter: bytes = b""
     """`filter` for light observation; empty where this processor has none."""
     wrapper: tuple[bytes, ...] = ()

@@ -232,7 +232,7 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
         lambda path: landlock_rules.is_granted(
             rights, path, landlock_rules.READ | landlock_rules.WRITE
         ),
-        has_temporary=run.subject.consumer is None,
+        run.temporary,
     )
     return Launch(
         run.subject.program,

@@ -53,7 +53,7 @@ def recipe(plan: MacroPlan, rights: dict[bytes, int], cwd: bytes) -> bytes | Non
     libc, offset = _getenv()
     if not offset:
         return None
-    program = plan.run.filter
+    program = plan.run.session["filter"]
     content = bytearray(struct.pack("=I", len(program)) + program)
     for text in _texts(plan, rights, cwd, libc, offset):
         if b"\0" in text:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.rules import containment, tier
+from buildperm.rules import containment, own_temporaries, tier
 from buildperm.rules.pattern import absolute, covers, matches
 from buildperm.supervisor import (
     landlock,
@@ -104,11 +104,19 @@ class Run:
         return grants.rights
 
     @property
+    def temporary(self) -> list[bytes]:
+        """The folders of everybody of which the script has its own: hosts of macros have none."""
+        if self.subject.consumer is not None:
+            return []
+        wanted = own_temporaries.PATTERNS if self.learning else self.package["write"]
+        denied = self.package["deny"].get("write", ())
+        return own_temporaries.granted(each for each in wanted if each not in denied)
+
+    @property
     def filter(self) -> bytes:
-        """The seccomp program: hosts of macros have no `/tmp` of their own, and stop less often."""
-        if self.subject.consumer is None:
-            return self.session["filter"]
-        return self.session.get("macro_filter") or self.session["filter"]
+        """The seccomp program: where a script has such folders, it stops to look, too."""
+        looking = self.session.get("looking_filter", b"") if self.temporary else b""
+        return looking or self.session["filter"]
 
     def readable(self, *, learning: bool) -> Mapping[bytes, int]:
         """Return the Landlock rights by path of what the script may read, or may while learning."""

@@ -88,7 +88,7 @@ if TYPE_CHECKING:
         landlock_abi: int
         kernel: str
         filter: bytes  # The seccomp program, struct sock_filter after struct sock_filter.
-        macro_filter: NotRequired[bytes]  # For hosts of macros, which need no LOOKS.
+        looking_filter: NotRequired[bytes]  # For scripts with a /tmp of their own: LOOKS.
         light_filter: NotRequired[bytes]  # Observe lightly, with this; see `light_observation`.
         calls: dict[int, str]  # Number to name of every call that the filter may stop.
         inner_loop: NotRequired[bytes]  # What tracer.recorder.inner_loop loads; empty: nothing.

@@ -191,7 +191,8 @@ class Bench:
             "room": self.has_room,
             "landlock_abi": landlock.abi(self.abi),
             "kernel": os.uname().release,
-            "filter": seccomp.build(os.uname().machine, numbers, calls.stopping()),
+            "filter": seccomp.build(os.uname().machine, numbers, calls.recorded()),
+            "looking_filter": seccomp.build(os.uname().machine, numbers, calls.stopping()),
             "calls": seccomp.stopping(numbers, calls.stopping()),
             "inner_loop": native_programs.inner_loop() if self.has_inner_loop else b"",
             "places": {
@@ -213,7 +214,7 @@ class Bench:
             made["packages"][os.fsencode(self.workspace / folder)] = cast("SessionPackage", other)
         if self.light:
             machine = os.uname().machine
-            made["light_filter"] = seccomp.build(machine, numbers, calls.stopping(), light=True)
+            made["light_filter"] = seccomp.build(machine, numbers, calls.recorded(), light=True)
         return made
 
     def starter(self) -> bytes:

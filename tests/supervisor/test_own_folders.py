@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildperm.rules import own_temporaries
 from buildperm.sandbox.machine import bubblewrap
 from tests.programs import CHILDREN
 from tests.redteam.runtimes import RUNTIMES
@@ -120,6 +121,7 @@ def test_a_shell_script_works_in_folders_of_its_own(either: Bench, has_inner_loo
     program.write_text("#!/bin/sh\n" + SHELL)
     program.chmod(0o755)
 
+    either.grants["write"] = [*own_temporaries.PATTERNS]
     either.grants["exec"] = ["/usr/bin/**", "/bin/**", "$TMP/**", "$OUT_DIR/**"]
 
     ended = either.run(either.install(program))
@@ -131,6 +133,7 @@ def test_a_shell_script_works_in_folders_of_its_own(either: Bench, has_inner_loo
 
 @pytest.mark.usefixtures("nothing_left")
 def test_what_python_makes_there_can_be_seen_and_removed(either: Bench) -> None:
+    either.grants["write"] = [*own_temporaries.PATTERNS]
     either.grants["exec"] = ["/usr/bin/**", "/bin/**"]
 
     ended = either.run(either.script(PYTHON))
@@ -149,6 +152,7 @@ def test_what_others_have_there_is_neither_read_nor_changed(either: Bench) -> No
     key = either.home / ".ssh/id"
     key.parent.mkdir(parents=True)
     key.write_text("a key")
+    either.grants["write"] = [*own_temporaries.PATTERNS]
     either.deny["read"] = [str(theirs), "/etc/new", "$HOME/.ssh/**"]  # So that the run goes on.
     either.deny["write"] = [str(theirs), "/etc/new"]
     try:
@@ -174,6 +178,8 @@ def test_the_next_run_finds_nothing_of_the_last(either: Bench) -> None:
         "open('/tmp/buildperm-own-kept', 'w')\n"
     )
 
+    either.grants["write"] = [*own_temporaries.PATTERNS]
+
     said = [either.run(either.script(code)).stdout for _ in range(2)]
 
     assert said == [b"cargo::warning=False\n"] * 2
@@ -187,6 +193,7 @@ def test_memory_below_the_stack_is_as_before_a_program_is_executed(
     child = CHILDREN / "executes_below_stack.c"
     subprocess.run(["cc", "-O1", "-o", program, child], check=True)
 
+    own_bench.grants["write"] = [*own_temporaries.PATTERNS]
     own_bench.grants["exec"] = ["/usr/bin/**", "/bin/**", "$TMP/**", "$OUT_DIR/**"]
 
     ended = own_bench.run(own_bench.install(program))
@@ -203,6 +210,7 @@ def test_a_workspace_in_a_shared_folder_is_the_one_that_is_there(
     shutil.copytree(either.package, place)
     (place / "data").write_text("granted")
     either.grants["read"] = [f"{place}/**"]
+    either.grants["write"] = [*own_temporaries.PATTERNS]
     try:
         ended = either.run(
             either.script(f"import os; os.stat('{place}/data'); print(open('{place}/data').read())")
@@ -211,3 +219,17 @@ def test_a_workspace_in_a_shared_folder_is_the_one_that_is_there(
         shutil.rmtree(place)
 
     assert (ended.status, ended.stdout) == (0, b"granted\n"), ended.stderr
+
+
+def test_without_a_grant_nothing_can_be_made_there(either: Bench) -> None:
+    either.deny["write"] = ["/tmp/buildperm-own-x", "/var/tmp/**"]  # So that the run goes on.
+    either.grants["write"] = ["/var/tmp/**"]
+    code = (
+        "for top in ('/tmp', '/var/tmp'):\n    try:\n        open(top + '/buildperm-own-x', 'w')\n"
+        "    except OSError as error:\n        print('cargo::warning=%d' % error.errno)\n"
+    )
+
+    ended = either.run(either.script(code))
+
+    errno = b"cargo::warning=30\n" if either.mounts else b"cargo::warning=13\n"
+    assert (ended.status, ended.stdout) == (0, errno * 2), ended.stderr

@@ -6,7 +6,7 @@ there, whatever TMPDIR says, with names that only one run gives them. All users 
 so no rule opens them. Where a process of the tree names something in them, its call is made with a
 path in a folder that the script may write anyhow:
 
-    open("/tmp/app-4711") ──▶ entry stop ──▶ open("$TMP/tmp/app-4711") ──▶ exit stop ──▶ as if nothing
+    open("/tmp/app-1") ──▶ entry stop ──▶ open("$TMP/slash-tmp/app-1") ──▶ exit stop ──▶ as if nothing
 
 The kernel judges the path that it then reads, so nobody gets more rights, whatever another thread
 makes of the text meanwhile, or puts in the place of that folder. So a call is recorded by where its
@@ -26,17 +26,17 @@ from __future__ import annotations
 
 import os
 
+from buildperm.rules.own_temporaries import FOLDERS
 from buildperm.tracer.recorder import memory, registers
 from buildperm.tracer.syscall_table import LOOKS, ChangeLayout, ExecutionLayout, OpenLayout, of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from buildperm.tracer.recorder.observation import SyscallInfo
 
 _MEMORY = b"/dev/shm"
-_TEMPORARY = (b"/tmp", b"/var/tmp")  # noqa: S108 - nothing is made there
 _RED_ZONE = 128  # Bytes below the stack pointer that belong to the function: System V ABI.
 _IN_MEMORY = frozenset(
     (
@@ -59,8 +59,7 @@ class OwnFolders:
         folder: bytes,
         is_granted: Callable[[bytes], bool],
         hides: Callable[[bytes], bool] | None,
-        *,
-        has_temporary: bool,
+        temporary: Iterable[bytes],
     ) -> None:
         """Prepare.
 
@@ -69,11 +68,12 @@ class OwnFolders:
             folder: The scratch folder of the run, without links: `PRIVATE` are in it.
             is_granted: Tells whether a path in a shared folder itself is open to the script.
             hides: See `Recorder.expect_wrapper`.
-            has_temporary: It has a `/tmp` of its own, besides shared memory.
+            temporary: Of `own_temporaries.FOLDERS`, those of which it has its own as well.
         """
         self._memory = folder + b"/shm"
-        own = (folder + b"/tmp", folder + b"/var")
-        self._temporary = dict(zip(_TEMPORARY, own, strict=True)) if has_temporary else {}
+        self._temporary = {
+            each: folder + b"/" + FOLDERS[each.decode()].encode() for each in temporary
+        }
         self.shared = (_MEMORY, *self._temporary)
         """The folders in whose place there are others."""
 
@@ -81,6 +81,7 @@ class OwnFolders:
         """Gets each path directly in a shared folder that is the machine's for all of the run."""
 
         self._seen: set[bytes] = set()
+        self._used: set[bytes] = set()  # Shared folders in whose place something may be.
         self._is_granted = is_granted
         self._hides = hides
         self._executing: dict[int, tuple[int, list[_NamePlace]]] = {}  # Parent and places.
@@ -93,7 +94,7 @@ class OwnFolders:
         for number, name in calls.items():
             if name in _IN_MEMORY:
                 self._in_memory.add(number)
-            elif not has_temporary:
+            elif not self._temporary:
                 continue
             if name in opens:
                 self._opens[number] = opens[name]
@@ -109,6 +110,7 @@ class OwnFolders:
                 self._paths[number] = (LOOKS[name],)
                 if name == "chdir":
                     self._folders.add(number)
+        self._changing = {number for number, name in calls.items() if name in opens | changes}
         self._numbers = {number for number, where in self._paths.items() if where}
 
     def moved(self, tid: int, syscall: SyscallInfo) -> Moved | None:
@@ -190,8 +192,12 @@ class OwnFolders:
             below = parts[depth:]
             if below:
                 is_own = self._is_own(shared, own, below[0])
+                if is_own and number in self._changing:
+                    self._used.add(shared)
             else:
                 is_own = is_folder and not self._is_granted(shared)
+                # Before there is anything in it, it is as closed as the machine's.
+                is_own = is_own and (number in self._folders or shared in self._used)
             end = b"/" if path.endswith((b"/", b"/.")) else b""
             return b"/".join((own, *below)) + end if is_own else b""
         return b""
