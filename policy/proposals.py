@@ -38,7 +38,7 @@ from buildperm.policy.role import NOBODY
 from buildperm.policy.rule import Rule
 from buildperm.policy.stable_target import in_any_run, portable
 from buildperm.policy.undecided_accesses import undecided
-from buildperm.rules import address
+from buildperm.rules import address, profile_output
 from buildperm.rules.pattern import matches
 from buildperm.rules.shared_output import root, why_closed
 from buildperm.tracer.notation import encode
@@ -101,7 +101,7 @@ def propose(
     for outside, group in groups.items():
         builder = _ProposalBuilder(crate, version, everything, outside, rules)
         left = builder.temporaries(undecided(group, () if outside else rules, denials))
-        left = builder.locked(left)
+        left = builder.beside_programs(builder.locked(left))
         left = builder.shared_places(builder.bundles(builder.presets(left)))
         for kind in GRANTABLE:
             for about in _by_cause([access for access in left if access.kind is kind]):
@@ -164,6 +164,34 @@ class _ProposalBuilder:
                 group,
             )
         return rest
+
+    def beside_programs(self, accesses: Sequence[Access]) -> list[Access]:
+        """Ask about files that are left beside programs, as patterns; return what is left."""
+        group = [each for each in accesses if _is_beside(each)]
+        if group:
+            exact = [Rule(Kind.WRITE, each.target) for each in group if not each.is_folder]
+            rules = [Rule(Kind.WRITE, profile_output.folded(rule.pattern)) for rule in exact]
+            folded, rules = tuple(dict.fromkeys(rules)), exact
+            if not folded:  # An empty folder.
+                folded = tuple(Rule(Kind.WRITE, f"{each.target}/**") for each in group)
+            alike = Choice(
+                f"what is alike: {ladder.listing([rule.pattern for rule in folded])}",
+                folded,
+                widening="Allows other files there that are called so; never what Cargo makes.",
+            )
+            all_ = [alike]
+            if 0 < len(rules) <= choices.EXACT_MOST and tuple(rules) != folded:
+                all_.insert(0, Choice("exactly these files", tuple(dict.fromkeys(rules))))
+            judged = [risk.assess_rule(rule) for rule in folded]
+            named = ladder.listing([rule.pattern for rule in folded])
+            self._propose(
+                self._id(Kind.WRITE, [rule.pattern for rule in folded]),
+                f"leave {named} beside programs",
+                Choices(tuple(all_), len(all_) - 1),
+                (max(level for level, _ in judged), [note for _, note in judged]),
+                group,
+            )
+        return [each for each in accesses if not _is_beside(each)]
 
     def locked(self, accesses: Sequence[Access]) -> list[Access]:
         """Ask about what cannot be allowed here; return the rest."""
@@ -467,6 +495,10 @@ def _by_cause(accesses: Sequence[Access]) -> list[list[Access]]:
     if len(groups) > CAUSES_MOST:
         return [list(accesses)]  # Each program has a question of its own, whatever it touched.
     return [groups[cause] for cause in sorted(groups)]
+
+
+def _is_beside(access: Access) -> bool:
+    return access.kind is Kind.WRITE and profile_output.is_pattern(access.target)
 
 
 def _is_made(access: Access, written: Collection[str]) -> bool:

@@ -13,7 +13,7 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Risk
 from buildperm.policy.rule import Rule
-from buildperm.rules import address, layout, own_temporaries
+from buildperm.rules import address, layout, own_temporaries, profile_output
 from buildperm.rules.directive_table import LINK_ARGUMENTS
 from buildperm.rules.pattern import is_literal, matches
 from buildperm.rules.sensitive import opened_by, why
@@ -171,6 +171,10 @@ def _sensitive(pattern: str, *, writing: bool) -> str:
 def _of_write(pattern: str) -> tuple[Risk, str]:
     if own_temporaries.is_own(pattern):
         return Risk.LOW, "it gets an empty folder of its own in the place of this one"
+    if profile_output.is_pattern(pattern) and not profile_output.why_closed(pattern):
+        if profile_output.is_loaded(pattern):
+            return Risk.HIGH, "programs that Cargo runs from there load it, and it may be shipped"
+        return Risk.MEDIUM, "programs find it beside themselves, and it may be shipped with them"
     held = _sensitive(pattern, writing=True)
     if held:
         return Risk.CRITICAL, f"it is sensitive: {held}"

@@ -233,6 +233,7 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
             rights, path, landlock_rules.READ | landlock_rules.WRITE
         ),
         run.temporary,
+        _beside(run),
     )
     return Launch(
         run.subject.program,
@@ -246,6 +247,15 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
         wrapper,
         run.starter,
     )
+
+
+def _beside(run: Run) -> tuple[bytes, bytes, Callable[..., bool]] | None:
+    """Return what stands in the place of the folder of the profile, if anything does."""
+    delivery = run.delivery
+    if delivery is None:
+        return None
+    delivery.stage()
+    return delivery.folder, delivery.staged, delivery.is_own
 
 
 def _temporaries(run: Run, rights: Mapping[bytes, int]) -> RustcTemporaries:

@@ -43,7 +43,7 @@ def prepared(run: Run, rights: Mapping[bytes, int]) -> LightObservation | None:
         rights: Its Landlock rights by path.
     """
     template = run.session.get("light_filter", b"")
-    if run.temporary:
+    if run.looks:
         return None  # It needs another filter.
     if not template or run.learning or run.observes_all or _reads_memory(rights):
         return None

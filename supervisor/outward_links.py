@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from buildperm.rules import sensitive
-from buildperm.rules.containment import contained, links
+from buildperm.rules.containment import contained, links, way
 from buildperm.rules.pattern import covers, matches
 from buildperm.supervisor import landlock
 from buildperm.tracer.notation import encode
@@ -67,6 +67,28 @@ class OutwardLinks:
         if not may_read:
             named = encode(link[len(self._out_dir) :])
             self.undecided.append(f"$OUT_DIR{named} to {encode(target)}")
+        return ""
+
+    def why_beside(self, name: str, link: bytes, led: bytes) -> str:
+        """Say likewise of a link that is going to be beside programs.
+
+        Args:
+            name: How it is called in messages.
+            link: Where it is going to be.
+            led: Where it leads at first.
+        """
+        passed, target = way(led)
+        for step in passed:
+            if covers(b"/proc", step):
+                return "a link through /proc"
+            if any(covers(tree, step) and not covers(tree, target) for tree in self._filled):
+                return f"a link through another one, {encode(step)}, to {encode(target)}"
+        may_read = self._may(target)
+        if may_read is None:
+            return ""
+        self._record(link, target + b"/" * os.path.isdir(target), not may_read)
+        if not may_read:
+            self.undecided.append(f"{name} to {encode(target)}")
         return ""
 
     def _may(self, target: bytes) -> bool | None:

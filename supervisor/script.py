@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         program: bytes  # The real program.
 
 
-PRIVATE = (b"home", b"shm", b"tmp", *map(str.encode, own_temporaries.FOLDERS.values()))
+PRIVATE = (b"home", b"shm", b"tmp", *map(str.encode, own_temporaries.FOLDERS.values()), b"beside")
 """The folders in the scratch folder of a run."""
 
 _MARK = b"# real: "

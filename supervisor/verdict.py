@@ -87,9 +87,14 @@ def of_script(ended: EndedRun, gate: DirectiveGate) -> RunVerdict:
     verdict.programs, verdict.programs_unlisted = left.programs, left.unlisted
     if left.found:
         verdict.fail(f"it left in its output folder {_listed(left.found)}", _DISTRUST)
+    delivery = run.delivery
+    if delivery is not None and not verdict.failure and not verdict.exit_status:
+        wrong = delivery.deliver(outward.why_beside, lambda: bool(outward.undecided))
+        if wrong:
+            verdict.fail(f"it left beside programs {_listed(wrong)}", _DISTRUST)
     if outward.undecided:
         verdict.fail(
-            "it left in its output folder links to what it was not allowed to read: "
+            "it left in its output folder, or beside programs, links to what it was not allowed to read: "
             f"{_listed(outward.undecided)}",
             _REVIEW,
         )

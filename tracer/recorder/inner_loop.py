@@ -110,6 +110,8 @@ class InnerLoop:
         for shared in own.shared:
             self._short.add_own_folder(shared, c_library.c_size_t(len(shared)))
         own.on_seen = lambda path: self._short.add_visible(path, c_library.c_size_t(len(path)))
+        for path in own.apart:
+            own.on_seen(path)
 
     def know(self, tid: int, process: Process) -> None:
         """Answer the stops of a thread of `process`, which the recorder has just looked up.

@@ -46,7 +46,7 @@ from buildperm.tracer.recorder.syscall_stops import SyscallStops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
 
     from buildperm.tracer.recorder.frozen import FrozenProcess
     from buildperm.tracer.recorder.light_opens import LightOpens
@@ -187,11 +187,15 @@ class Recorder:
         self._syscalls.temporaries = temporaries
 
     def give_folders(
-        self, folder: bytes, is_granted: Callable[[bytes], bool], temporary: Iterable[bytes]
+        self,
+        folder: bytes,
+        is_granted: Callable[[bytes], bool],
+        temporary: Mapping[bytes, bytes],
+        beside: tuple[bytes, bytes, Callable[..., bool]] | None = None,
     ) -> None:
         """Keep what lies in shared folders in a folder: see `OwnFolders`."""
         own = OwnFolders(
-            self._calls, folder, is_granted, self._observer.hides, temporary
+            self._calls, folder, is_granted, self._observer.hides, temporary, beside
         )
         self._syscalls.own_folders = own
         if self._inner:

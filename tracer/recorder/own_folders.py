@@ -26,13 +26,19 @@ from __future__ import annotations
 
 import os
 
-from buildperm.rules.own_temporaries import FOLDERS
 from buildperm.tracer.recorder import memory, registers
-from buildperm.tracer.syscall_table import LOOKS, ChangeLayout, ExecutionLayout, OpenLayout, of
+from buildperm.tracer.syscall_table import (
+    LOOKS,
+    WRITING_FLAGS,
+    ChangeLayout,
+    ExecutionLayout,
+    OpenLayout,
+    of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
 
     from buildperm.tracer.recorder.observation import SyscallInfo
 
@@ -59,7 +65,8 @@ class OwnFolders:
         folder: bytes,
         is_granted: Callable[[bytes], bool],
         hides: Callable[[bytes], bool] | None,
-        temporary: Iterable[bytes],
+        temporary: Mapping[bytes, bytes],
+        beside: tuple[bytes, bytes, Callable[..., bool]] | None = None,
     ) -> None:
         """Prepare.
 
@@ -68,17 +75,21 @@ class OwnFolders:
             folder: The scratch folder of the run, without links: `PRIVATE` are in it.
             is_granted: Tells whether a path in a shared folder itself is open to the script.
             hides: See `Recorder.expect_wrapper`.
-            temporary: Of `own_temporaries.FOLDERS`, those of which it has its own as well.
+            temporary: Folders of everybody for temporary files, and what is in their place.
+            beside: The folder of the profile, what is in its place, and what tells of a name from
+                there on whether the script's own is meant: `supervisor.profile_delivery`.
         """
         self._memory = folder + b"/shm"
-        self._temporary = {
-            each: folder + b"/" + FOLDERS[each.decode()].encode() for each in temporary
-        }
-        self.shared = (_MEMORY, *self._temporary)
+        self._temporary = dict(temporary)
+        self._beside = beside
+        self.shared = (_MEMORY, *self._temporary, *((beside[0],) if beside else ()))
         """The folders in whose place there are others."""
 
         self.on_seen: Callable[[bytes], None] = lambda _: None
         """Gets each path directly in a shared folder that is the machine's for all of the run."""
+
+        self.apart = (beside[0] + b"/build",) if beside else ()
+        """What in such a folder is never the script's own."""
 
         self._seen: set[bytes] = set()
         self._used: set[bytes] = set()  # Shared folders in whose place something may be.
@@ -94,7 +105,7 @@ class OwnFolders:
         for number, name in calls.items():
             if name in _IN_MEMORY:
                 self._in_memory.add(number)
-            elif not self._temporary:
+            elif not self._temporary and beside is None:
                 continue
             if name in opens:
                 self._opens[number] = opens[name]
@@ -133,11 +144,13 @@ class OwnFolders:
             text = memory.c_string(tid, syscall[at + 1]) or b""
             if not text.startswith(b"/"):
                 continue
-            is_folder = number in self._folders
+            is_folder, flags = number in self._folders, 0
             if layout is not None and not layout.has_open_how:
                 flags = syscall[layout.flags + 1] if layout.flags >= 0 else layout.fixed_flags
                 is_folder = bool(flags & os.O_DIRECTORY)  # O_TMPFILE has it, too.
-            own = self._own(number, text, is_folder=is_folder)
+            elif layout is not None:
+                flags = int.from_bytes(memory.read(tid, syscall[layout.flags + 1], 8), "little")
+            own = self._own(number, text, flags, is_folder=is_folder)
             if own:
                 where.append(at)
                 paths.append(own)
@@ -175,11 +188,13 @@ class OwnFolders:
         """Note that a thread has not executed anything, or has ended."""
         self._executing.pop(tid, None)
 
-    def _own(self, number: int, path: bytes, *, is_folder: bool) -> bytes:
+    def _own(self, number: int, path: bytes, flags: int, *, is_folder: bool) -> bytes:
         """Return where a path in a shared folder is kept; empty for any other path."""
         parts = [part for part in path.split(b"/") if part not in (b"", b".")]
         if b".." in parts:
-            return b""  # The kernel finds out where that leads.
+            last = len(parts) - parts[::-1].index(b"..")
+            head = os.path.realpath(b"/" + b"/".join(parts[:last]))
+            parts = [part for part in (*head.split(b"/"), *parts[last:]) if part]
         if number in self._in_memory and parts[:2] == [b"dev", b"shm"]:
             name = parts[-1]
             if len(parts) != 3 or path != _MEMORY + b"/" + name or len(name) > _NAME_MOST:
@@ -199,8 +214,20 @@ class OwnFolders:
                 # Before there is anything in it, it is as closed as the machine's.
                 is_own = is_own and (number in self._folders or shared in self._used)
             end = b"/" if path.endswith((b"/", b"/.")) else b""
-            return b"/".join((own, *below)) + end if is_own else b""
+            if is_own:
+                return b"/".join((own, *below)) + end
+        if self._beside is not None:
+            profile, own, is_meant = self._beside
+            plain = b"/" + b"/".join(parts)
+            if plain.startswith(profile + b"/"):
+                name = plain[len(profile) + 1 :]
+                end = b"/" if path.endswith(b"/") else b""
+                if is_meant(name, changes=self._is_change(number, flags)):
+                    return own + b"/" + name + end
         return b""
+
+    def _is_change(self, number: int, flags: int) -> bool:
+        return number in self._changing and (number not in self._opens or flags & WRITING_FLAGS != 0)
 
     def _is_own(self, shared: bytes, own: bytes, name: bytes) -> bool:
         """Tell whether a name directly in a shared folder is the script's own."""

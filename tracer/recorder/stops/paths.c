@@ -20,7 +20,7 @@ static bool ends(const char *bytes, size_t size, const char *with) {
     return size >= length && !memcmp(bytes + size - length, with, length);
 }
 
-enum { MOST_FOLDERS = 4, MOST_VISIBLE = 64, NAME_SIZE = 256 };
+enum { MOST_FOLDERS = 4, MOST_VISIBLE = 64, NAME_SIZE = 1024 };
 
 /* Folders of everybody in whose place the script has its own: own_folders.py. */
 static struct name {
@@ -42,12 +42,17 @@ EXPORTED void add_own_folder(const char *bytes, size_t size) { add_name(folders,
 /* What is in such a folder and is the machine's, as Python has found out. */
 EXPORTED void add_visible(const char *bytes, size_t size) { add_name(visible, &visible_count, MOST_VISIBLE, bytes, size); }
 
-/* Tells whether a path is that of one of these, or of something in it. */
-static bool is_in(const struct name *names, size_t count, const char *path, size_t size) {
-    for (size_t at = 0; at < count; at++) {
-        size_t length = names[at].size;
-        bool is_there = size >= length && !memcmp(path, names[at].bytes, length);
-        if (is_there && (size == length || path[length] == '/')) return true;
+/* Tells whether a path is that of a folder, or of something in it. */
+static bool is_in(const struct name *folder, const char *path, size_t size) {
+    size_t length = folder->size;
+    bool is_there = size >= length && !memcmp(path, folder->bytes, length);
+    return is_there && (size == length || path[length] == '/');
+}
+
+/* Tells whether what is visible in this folder, one of those that lie in one another, is the path or above it. */
+static bool is_visible(const struct name *folder, const char *path, size_t size) {
+    for (size_t at = 0; at < visible_count; at++) {
+        if (is_in(folder, visible[at].bytes, visible[at].size) && is_in(&visible[at], path, size)) return true;
     }
     return false;
 }
@@ -56,11 +61,15 @@ static bool is_in(const struct name *names, size_t count, const char *path, size
 static bool may_be_own(const char *path, size_t size) {
     if (size < 2 || path[0] != '/') return false;
     if (path[1] == '/' || path[1] == '.') return true;
-    return is_in(folders, folder_count, path, size) && !is_in(visible, visible_count, path, size);
+    bool is_led = memmem(path, size, "/..", 3);
+    for (size_t at = 0; at < folder_count; at++) {
+        if (is_in(&folders[at], path, size) && (is_led || !is_visible(&folders[at], path, size))) return true;
+    }
+    return false;
 }
 
 bool is_elsewhere(int tid, uint64_t address) {
-    char path[NAME_SIZE * 2];
+    char path[NAME_SIZE];
     size_t first = PAGE - address % PAGE;
     if (first > sizeof path) first = sizeof path;
     struct iovec local = {path, sizeof path};
