@@ -91,7 +91,7 @@ def assess_access(access: Access) -> tuple[Risk, str]:
     risk, reason = assess_rule(Rule(access.kind, access.target))
     if access.kind is Kind.EXEC and risk < Risk.HIGH and reaches_out(access.example):
         return Risk.HIGH, f"`{access.target}`: it was told to talk to the network."
-    is_own = own_temporaries.is_own(access.target)
+    is_own = own_temporaries.is_own(access.target) or profile_output.is_pattern(access.target)
     if access.kind is Kind.WRITE and access.outcome is Outcome.DONE and not is_own:
         return Risk.HIGH, f"{reason} It has happened: the sandbox could not prevent it."
     return risk, reason

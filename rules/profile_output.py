@@ -90,10 +90,9 @@ def why_closed(target: str, *, is_folder: bool = False) -> str:
 
 
 def is_loaded(target: str) -> bool:
-    """Tell whether a target is, or may be, a library that programs beside it load."""
+    """Tell whether a target is a library that programs beside it load."""
     name = target.rpartition("/")[2].lower()
-    is_one = any(name.endswith(f".{each}") or f".{each}." in name for each in _LIBRARIES)
-    return is_one or target.endswith("/**")
+    return any(name.endswith(f".{each}") or f".{each}." in name for each in _LIBRARIES)
 
 
 def folded(target: str) -> str:

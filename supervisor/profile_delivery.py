@@ -56,6 +56,8 @@ class ProfileDelivery:
         parts = name.split(b"/")
         if parts[0] in (b"build", b".fingerprint", b"incremental"):
             return False
+        if name.decode("latin-1") in profile_output.INNER:
+            return True  # As one that is there: scripts make sure of it.
         depth = 2 if parts[0].decode("latin-1") in profile_output.INNER else 1
         unit = b"/".join(parts[:depth])
         if len(parts) >= depth and os.path.lexists(self.staged + b"/" + unit):
