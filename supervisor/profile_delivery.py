@@ -188,9 +188,8 @@ class ProfileDelivery:
             return why_link(target, place, led)
         if not stat.S_ISREG(about.st_mode):
             return "no file"
-        if about.st_mode & (stat.S_ISUID | stat.S_ISGID):
-            return "a setuid or setgid program"
-        return "a file that has another name" if about.st_nlink > 1 else ""
+        is_setuid = about.st_mode & (stat.S_ISUID | stat.S_ISGID)
+        return "a setuid or setgid program" if is_setuid else ""
 
     def _move(self, name: bytes, path: bytes) -> None:
         """Move a file to its place; no folder on the way is entered through a link."""
@@ -203,6 +202,9 @@ class ProfileDelivery:
                 except FileExistsError:
                     pass
                 opened.append(os.open(each, _OPENING, dir_fd=opened[-1]))
+            about = os.lstat(path)
+            if stat.S_ISREG(about.st_mode) and about.st_nlink > 1:
+                path = _copied(path, about)  # In OUT_DIR: two names are a mark of Cargo's files.
             os.rename(path, last, dst_dir_fd=opened[-1])
         finally:
             for descriptor in opened:
@@ -220,3 +222,24 @@ class ProfileDelivery:
         finally:
             for descriptor in opened:
                 os.close(descriptor)
+
+
+def _copied(path: bytes, about: os.stat_result) -> bytes:
+    """Copy a file, so that it has no other name; return where the copy is.
+
+    Raises:
+        OSError: There is no room for it.
+    """
+    copy = path + b".alone"
+    source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        made = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            while os.sendfile(made, source, None, 1 << 30):
+                pass
+            os.fchmod(made, stat.S_IMODE(about.st_mode))
+        finally:
+            os.close(made)
+    finally:
+        os.close(source)
+    return copy

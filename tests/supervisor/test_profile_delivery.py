@@ -192,6 +192,23 @@ def test_links_beside_programs_lead_where_a_script_may_read(
     assert os.path.lexists(either.target / "debug/libx.so") == is_fine
 
 
+def test_a_library_that_is_linked_from_the_output_is_put_there_each_time(
+    own_bench: Bench,
+) -> None:
+    """In `full`, OUT_DIR is another mount: link(2) says so, and scripts copy."""
+    own_bench.grants["write"] = GRANTED
+    code = (
+        "import os, pathlib\nout = pathlib.Path(os.environ['OUT_DIR'])\n"
+        "(out / 'libx.so').write_text('library')\nto = out.parents[2] / 'libx.so'\n"
+        "to.unlink(missing_ok=True)\nos.link(out / 'libx.so', to)\n"
+    )
+
+    for _ in range(2):
+        ended = own_bench.run(own_bench.script(code))
+        assert ended.status == 0, ended.stderr
+        assert (own_bench.target / "debug/libx.so").read_text() == "library"
+
+
 def test_a_run_that_fails_leaves_nothing_there(either: Bench) -> None:
     either.grants["write"] = GRANTED
 
