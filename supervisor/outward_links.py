@@ -96,9 +96,28 @@ class OutwardLinks:
 
         What it may read as it is recorded takes a grant later on.
         """
-        if self._is_opened(target, learning=False):
+        if self._is_opened(target, learning=False) or self._is_package(target):
+            return None
+        delivery = self._run.delivery
+        if delivery is not None and delivery.leaves(target):
             return None
         return self._run.learning and self._is_opened(target, learning=True)
+
+    def _is_package(self, target: bytes) -> bool:
+        """Tell whether it is a folder of the package, which whoever compiles it reads anyhow.
+
+        Where Cargo builds in it, or keys are in it, not all of it may be read.
+        """
+        run = self._run
+        if not covers(run.places["MANIFEST_DIR"], target) or not os.path.isdir(target):
+            return False
+        if covers(run.places["TARGET_DIR"], target) or any(covers(e, target) for e in run.held):
+            return False
+        if any(covers(each, target) for each in run.foreign):
+            return False
+        text = contained(target, run.places)
+        is_denied = any(matches(each, text) for each in run.package["deny"].get("read", ()))
+        return not is_denied and not sensitive.why(text, writing=False)
 
     def _is_opened(self, target: bytes, *, learning: bool) -> bool:
         rights = self._rights.get(learning)

@@ -78,6 +78,15 @@ class ProfileDelivery:
             return not (is_file and profile_output.is_cargos(self.folder + b"/" + name))
         return any(matches(each, target) or each.startswith(target + "/") for each in self._granted)
 
+    def leaves(self, path: bytes) -> bool:
+        """Tell whether a path beside programs is one of a file that the script leaves there."""
+        if not covers(self.folder, path):
+            return False
+        name = path[len(self.folder) + 1 :]
+        target = profile_output.PREFIX + encode(name)
+        is_staged = self._learning and os.path.lexists(self.staged + b"/" + name)
+        return self._is_granted(target) or (is_staged and not profile_output.why_closed(target))
+
     def stage(self) -> None:
         """Let the script find what is there already and was granted to it."""
         for inner in profile_output.INNER:
@@ -148,8 +157,13 @@ class ProfileDelivery:
             target = profile_output.PREFIX + encode(name)
             if isinstance(about, str):
                 wrong.append(f"{target}: {about}")
-            elif stat.S_ISDIR(about.st_mode) or not self._is_granted(target):
-                continue  # While learning, it is asked about.
+            elif stat.S_ISDIR(about.st_mode):
+                continue
+            elif not self._is_granted(target):  # While learning, it is asked about.
+                if stat.S_ISLNK(about.st_mode) and (
+                    why := self._why(target, name, about, why_link)
+                ):
+                    wrong.append(f"{target}: {why}")
             elif self._found.pop(name, None) == (about.st_dev, about.st_ino):
                 continue
             else:

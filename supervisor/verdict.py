@@ -93,8 +93,11 @@ def of_script(ended: EndedRun, gate: DirectiveGate) -> RunVerdict:
         if wrong:
             verdict.fail(f"it left beside programs {_listed(wrong)}", _DISTRUST)
     if outward.undecided:
+        own = [each.startswith("$OUT_DIR") for each in outward.undecided]
+        where = "in its output folder" if any(own) else "beside programs"
+        where += "" if all(own) or not any(own) else " and beside programs"
         verdict.fail(
-            "it left in its output folder, or beside programs, links to what it was not allowed to read: "
+            f"it left {where} links to what it was not allowed to read: "
             f"{_listed(outward.undecided)}",
             _REVIEW,
         )

@@ -165,7 +165,7 @@ def test_a_link_to_what_was_not_granted_is_a_question(either: Bench) -> None:
     granted = either.run(either.script(code))
 
     assert refused.status != 0
-    assert b"or beside programs, links to what it was not allowed to read" in refused.stderr
+    assert b"it left beside programs links to what it was not allowed to read" in refused.stderr
     assert not left
     told = [e for e in refused.of("changed") if e["change"] == "led-out"]
     assert [(e["other"], e["refused"]) for e in told] == [(str(cache), True)]
