@@ -11,7 +11,15 @@ from functools import lru_cache
 from buildperm.policy.kinds import Kind, Syntax
 from buildperm.policy.rule import Rule
 from buildperm.policy.write_conflicts import is_own
-from buildperm.rules import address, directive, own_temporaries, profile_output, sensitive, shared_output, variables
+from buildperm.rules import (
+    address,
+    directive,
+    own_temporaries,
+    profile_output,
+    sensitive,
+    shared_output,
+    variables,
+)
 from buildperm.rules.pattern import TOKENS, is_literal
 from buildperm.tracer import notation
 

@@ -79,7 +79,7 @@ def why_closed(target: str, *, is_folder: bool = False) -> str:
     if above:
         return ""
     stem, dot, extension = name.rpartition(".")
-    if not dot or not stem.strip("*?.") and extension.strip("*?") in ("", "exe"):
+    if not dot or (not stem.strip("*?.") and extension.strip("*?") in ("", "exe")):
         return "it may be a program that Cargo links"
     if extension.lower() in _COMPILED:
         return "it is Cargo's own: what is there becomes a part of other crates"

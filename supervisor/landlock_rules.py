@@ -11,7 +11,14 @@ from __future__ import annotations
 import os
 import posixpath
 
-from buildperm.rules import baseline, own_temporaries, profile_output, sensitive, shared_output, tier
+from buildperm.rules import (
+    baseline,
+    own_temporaries,
+    profile_output,
+    sensitive,
+    shared_output,
+    tier,
+)
 from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import absolute, covers, is_literal, locate, resolve, resolve_exec
 from buildperm.supervisor import landlock

@@ -43,7 +43,7 @@ class ProfileDelivery:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether the script has such a folder: if it was granted anything there, or is learning."""
+        """Whether the script has such a folder: granted anything there, or learning."""
         return bool(self.folder and (self._learning or self._granted))
 
     def is_own(self, name: bytes, *, changes: bool) -> bool:

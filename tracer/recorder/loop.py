@@ -23,8 +23,8 @@ from buildperm.tracer.recorder.environment_reads import EnvironmentReads, file_i
 from buildperm.tracer.recorder.exec_calls import executed
 from buildperm.tracer.recorder.jobserver_tokens import JobserverTokens
 from buildperm.tracer.recorder.observation import Observer
-from buildperm.tracer.recorder.own_proc import OwnProc
 from buildperm.tracer.recorder.own_folders import OwnFolders
+from buildperm.tracer.recorder.own_proc import OwnProc
 from buildperm.tracer.recorder.process_tree import (
     SIGKILL,
     OwnThreads,
@@ -194,9 +194,7 @@ class Recorder:
         beside: tuple[bytes, bytes, Callable[..., bool]] | None = None,
     ) -> None:
         """Keep what lies in shared folders in a folder: see `OwnFolders`."""
-        own = OwnFolders(
-            self._calls, folder, is_granted, self._observer.hides, temporary, beside
-        )
+        own = OwnFolders(self._calls, folder, is_granted, self._observer.hides, temporary, beside)
         self._syscalls.own_folders = own
         if self._inner:
             self._inner.expect_own_folders(own)

@@ -6,11 +6,13 @@ there, whatever TMPDIR says, with names that only one run gives them. All users 
 so no rule opens them. Where a process of the tree names something in them, its call is made with a
 path in a folder that the script may write anyhow:
 
-    open("/tmp/app-1") ──▶ entry stop ──▶ open("$TMP/slash-tmp/app-1") ──▶ exit stop ──▶ as if nothing
+    open("/tmp/x") ──▶ entry stop ──▶ open("$TMP/slash-tmp/x") ──▶ exit stop ──▶ as if nothing
 
 The kernel judges the path that it then reads, so nobody gets more rights, whatever another thread
 makes of the text meanwhile, or puts in the place of that folder. So a call is recorded by where its
 path leads when it is over.
+
+A script leaves files beside programs in the same way: `supervisor.profile_delivery` says why.
 
 What somebody else has in `/dev/shm` is not there for the script. In `/tmp` there may be what it
 was granted, the workspace among it: a name that exists on the machine means that, unless the script
@@ -57,7 +59,7 @@ _SEEN_MOST = 64  # Names of the machine to remember.
 
 
 class OwnFolders:
-    """Knows the calls that name something in a shared folder, and makes them about a private one."""
+    """Knows the calls that name something in a shared folder, and moves them to a private one."""
 
     def __init__(
         self,
@@ -227,7 +229,9 @@ class OwnFolders:
         return b""
 
     def _is_change(self, number: int, flags: int) -> bool:
-        return number in self._changing and (number not in self._opens or flags & WRITING_FLAGS != 0)
+        return number in self._changing and (
+            number not in self._opens or flags & WRITING_FLAGS != 0
+        )
 
     def _is_own(self, shared: bytes, own: bytes, name: bytes) -> bool:
         """Tell whether a name directly in a shared folder is the script's own."""
