@@ -126,7 +126,7 @@ class OwnFolders:
         self._changing = {number for number, name in calls.items() if name in opens | changes}
         self._numbers = {number for number, where in self._paths.items() if where}
 
-    def moved(self, tid: int, syscall: SyscallInfo) -> Moved | None:
+    def moved(self, tid: int, syscall: SyscallInfo) -> MovedCall | None:
         """Return a call that is about files of the script's own, with paths that lead there.
 
         None if it is not, or if it cannot be changed: then it is refused as any other there.
@@ -167,7 +167,7 @@ class OwnFolders:
             changed[at + 1] = place.at
         if number in self._executions:
             self._executing[tid] = _parent(tid), places
-        return Moved(tuple(changed), places)
+        return MovedCall(tuple(changed), places)
 
     def at_exec(self, tid: int) -> None:
         """Put back what was below the stack of a thread that has executed something.
@@ -177,13 +177,13 @@ class OwnFolders:
         """
         parent, places = self._executing.pop(tid, (0, []))
         if places:
-            Moved((), places).put_back(parent)
+            MovedCall((), places).put_back(parent)
 
     def at_vfork_done(self, tid: int, pid: int) -> None:
         """Put it back in the memory of a process one of whose threads goes on now."""
         for child, (parent, places) in list(self._executing.items()):
             if parent == pid:
-                Moved((), places).put_back(tid)
+                MovedCall((), places).put_back(tid)
                 del self._executing[child]
 
     def forget(self, tid: int) -> None:
@@ -248,7 +248,7 @@ class OwnFolders:
         return False
 
 
-class Moved:
+class MovedCall:
     """A call with other paths in it than the thread has given."""
 
     __slots__ = ("_places", "syscall")

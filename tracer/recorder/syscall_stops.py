@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.brokered import Answer, Broker
     from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
     from buildperm.tracer.recorder.observation import Decoded, Handler, OnExit, SyscallInfo
-    from buildperm.tracer.recorder.own_folders import Moved, OwnFolders
+    from buildperm.tracer.recorder.own_folders import MovedCall, OwnFolders
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.rustc_temporaries import RustcTemporaries
     from buildperm.tracer.recorder.writer import Writer
@@ -69,7 +69,9 @@ class SyscallStops:
         self.take: Callable[[int], InCall | None] = lambda _: None
         self.temporaries: RustcTemporaries | None = None
         self.own_folders: OwnFolders | None = None
-        self.moved: dict[int, Moved] = {}  # By thread, what is to be put back before it goes on.
+        self.moved: dict[
+            int, MovedCall
+        ] = {}  # By thread, what is to be put back before it goes on.
         self.is_taken: Callable[[int], bool] = lambda _: False  # Tells whether there is one.
         # Returns what to do in the place of an open; see `OwnProc`.
         self.copy: Callable[[int, Process, Decoded, int, tuple[int, ...]], Substitute | None]
