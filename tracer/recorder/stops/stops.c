@@ -188,7 +188,8 @@ static bool is_plainly_found(const struct thread *thread) {
 static bool is_opened_before(const struct thread *thread, uint32_t descriptor) {
     struct repeat repeat = {thread->chain, false, thread->flags, 0, NULL, &found, thread};
     if (!read_descriptor(thread->tid, descriptor, &found)) return false;
-    if (found.size != thread->size || memcmp(found.bytes, thread->path, found.size)) {
+    bool is_same = found.size == thread->size && !memcmp(found.bytes, thread->path, found.size);
+    if (!is_same) {
         bool is_relative = thread->path[0] != '/';
         if (is_relative && !is_plainly_found(thread)) {
             if (!read_start(thread, &start)) return false;
@@ -196,7 +197,7 @@ static bool is_opened_before(const struct thread *thread, uint32_t descriptor) {
         }
         if ((!is_relative || repeat.start) && is_own(repeat.start, thread)) return false;
     }
-    bool is_plain = !repeat.start && (thread->path[0] != '/' || found.size == thread->size);
+    bool is_plain = !repeat.start && (thread->path[0] != '/' || is_same); /* Else another thread may have changed it. */
     if (is_looking && thread->flags & (O_PATH | O_DIRECTORY)) is_plain = false; /* Python knows what is not shown there. */
     if (count_repeat(&repeat) || (is_plain && note_news(&repeat))) return true;
     taken.can_note = true;
