@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_VERSIONS = (3, 4)
+_VERSIONS = (None, 3, 4)  # Cargo wrote no number before the third.
 _COMMIT = re.compile(r"#[0-9a-f]{7,64}\Z")
 _ENDING = re.compile(r"[\s#]")
 
@@ -111,12 +111,15 @@ def parse(raw: bytes, path: Path) -> CargoLock:
         raise BuildpermError(f"`{path}` is broken: {error}") from error
     if described.get("version") not in _VERSIONS:
         raise BuildpermError(
-            f"`{path}` is of version {described.get('version', '1 or 2')}, known are 3 and 4",
+            f"`{path}` is of version {described['version']}, known are those up to 4",
             hint="Delete it and run `cargo generate-lockfile`, or update buildperm.",
         )
     try:
         listed = described.get("package", [])
-        packages = tuple(_identity(package) for package in listed)
+        if "root" in described:  # The package itself, until 2017.
+            listed = [described["root"], *listed]
+        beside = described.get("metadata", {})  # Checksums, in the first version.
+        packages = tuple(_identity(package, beside) for package in listed)
         return CargoLock(packages, _requirements(packages, listed))
     except (KeyError, TypeError, AttributeError) as error:
         raise BuildpermError(f"`{path}` is broken: a package without {error}") from error
@@ -128,10 +131,11 @@ def _requirements(
     """Find out what is meant by `NAME`, `NAME VERSION` and `NAME VERSION (SOURCE)`."""
     meant: dict[str, list[PackageIdentity]] = {}
     for identity in packages:
-        # A package leaves out what is not needed to tell it from others, and always the commit.
+        # A package leaves out what is not needed to tell it from others, and the commit. In the
+        # first version it leaves out nothing.
         full = f"{identity.name} {identity.version}"
         source = identity.source.rpartition("#")[0] or identity.source
-        for written in (identity.name, full, f"{full} ({source})"):
+        for written in {identity.name, full, f"{full} ({source})", f"{full} ({identity.source})"}:
             meant.setdefault(written, []).append(identity)
     return {
         identity: tuple(
@@ -149,10 +153,13 @@ def _normalized(written: str) -> str:
     return f"{package} ({comparable_source(source.removesuffix(')'))})" if bracket else written
 
 
-def _identity(package: Any) -> PackageIdentity:  # noqa: ANN401 - TOML
+def _identity(package: Any, beside: Mapping[str, Any]) -> PackageIdentity:  # noqa: ANN401 - TOML
+    name, version = str(package["name"]), str(package["version"])
+    source = str(package.get("source", ""))
+    noted = str(beside.get(f"checksum {name} {version} ({source})", ""))
     return PackageIdentity(
-        name=str(package["name"]),
-        version=str(package["version"]),
-        source=comparable_source(str(package.get("source", ""))),
-        checksum=str(package.get("checksum", "")),
+        name=name,
+        version=version,
+        source=comparable_source(source),
+        checksum=str(package.get("checksum", "" if noted == "<none>" else noted)),
     )

@@ -30,6 +30,38 @@ def test_the_identity_is_name_version_source_and_checksum(tmp_path: Path, versio
     assert read.checksum("b", "1.0.0", "") == ""
 
 
+def test_a_lock_file_of_version_2_has_no_number(tmp_path: Path) -> None:
+    registry = entry("a", f'source = "{CRATES_IO}"\nchecksum = "abc"')
+    needing = entry("b", 'dependencies = ["a"]')
+
+    read = lock.read(written(tmp_path, registry + needing))
+
+    found = lock.PackageIdentity("a", "1.0.0", CRATES_IO, "abc")
+    assert read.requirements[lock.PackageIdentity("b", "1.0.0", "", "")] == (found,)
+
+
+@pytest.mark.parametrize("is_root", [True, False])
+def test_a_lock_file_of_version_1_has_its_checksums_apart(tmp_path: Path, is_root: bool) -> None:
+    git = f"git+https://host.example/c?tag=v1#{'0' * 40}"
+    needed = ", ".join(f'"{each}"' for each in (f"a 1.0.0 ({CRATES_IO})", f"c 1.0.0 ({git})"))
+    needing = entry("b", f"dependencies = [{needed}]")
+    text = (
+        (needing.replace("[[package]]", "[root]") if is_root else needing)
+        + entry("a", f'source = "{CRATES_IO}"')
+        + entry("c", f'source = "{git}"')
+        + f'[metadata]\n"checksum a 1.0.0 ({CRATES_IO})" = "abc"\n'
+        + f'"checksum c 1.0.0 ({git})" = "<none>"\n'
+    )
+
+    read = lock.read(written(tmp_path, text))
+
+    assert read.checksum("a", "1.0.0", CRATES_IO) == "abc"
+    assert read.requirements[lock.PackageIdentity("b", "1.0.0", "", "")] == (
+        lock.PackageIdentity("a", "1.0.0", CRATES_IO, "abc"),
+        lock.PackageIdentity("c", "1.0.0", git, ""),
+    )
+
+
 def test_a_registry_package_without_a_checksum_is_an_error(tmp_path: Path) -> None:
     read = lock.read(written(tmp_path, f"version = 4\n{entry('a')}"))
 
@@ -44,7 +76,8 @@ def test_a_registry_package_without_a_checksum_is_an_error(tmp_path: Path) -> No
         ("version = 4\npackage = 3\n", "is broken"),
         ('version = 4\n[[package]]\nname = "a"\n', "is broken: a package without 'version'"),
         ("version = 9\n", "of version 9"),
-        (entry("a"), "of version 1 or 2"),
+        ("metadata = 3\n" + entry("a"), "is broken"),
+        ("root = 3\n" + entry("a"), "is broken"),
     ],
 )
 def test_a_broken_or_unknown_file_is_one_clear_error(tmp_path: Path, text: str, said: str) -> None:

@@ -10,5 +10,5 @@ fn main() {
     let _ = std::env::var("RELEASE_CHANNEL");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=../schema/a.txt");
-    println!("cargo::rustc-link-arg=-Wl,--as-needed");
+    println!("cargo::rustc-link-arg=-Wl,--build-id=none");
 }

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from buildperm.cargo import claim
 from tests.command import LEARN, buildperm, is_orderly
 from tests.programs import program_text
 from tests.registry import Registry
@@ -76,6 +77,8 @@ class LearntWorkspace:
     def copy(self, to: Path, *, without: tuple[str, ...] = ()) -> LearntWorkspace:
         """Copy the workspace with its dates and recordings, except for what is left out."""
         shutil.copytree(self.folder, to, ignore=shutil.ignore_patterns(*without))
+        if "target" not in without:
+            claim.mark(to / "target/buildperm")  # As if it had been made there.
         return LearntWorkspace(to, self.registry)
 
     def recordings(self, package: str, version: str) -> list[Path]:

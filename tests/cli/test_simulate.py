@@ -119,14 +119,14 @@ def test_a_risky_replacement_is_not_in_force_before_a_review(learnt: LearntWorks
 
 @pytest.mark.slow
 def test_a_directive_has_an_equals_sign_of_its_own(learnt: LearntWorkspace) -> None:
-    grants = 'reviewed = ["0.1.0"]\ndirectives = ["rustc-link-arg=-Wl,--as-needed"]'
+    grants = 'reviewed = ["0.1.0"]\ndirectives = ["rustc-link-arg=-Wl,--build-id=none"]'
     with learnt.granting(app=grants):
-        old = "directives:rustc-link-arg=-Wl,--as-needed"
+        old = "directives:rustc-link-arg=-Wl,--build-id=none"
         told = learnt.run("simulate", "app", "--replace", f"{old}=directives:rustc-link-arg=-lm")
         same = learnt.run("simulate", "app", "--replace", f"{old}=directive:rustc-link-arg=-Wl,*")
 
     assert told.returncode == 20
-    assert _targets(told.stdout) == ["rustc-link-arg=-Wl,--as-needed"]
+    assert _targets(told.stdout) == ["rustc-link-arg=-Wl,--build-id=none"]
     assert same.returncode == 0
 
 
