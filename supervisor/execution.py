@@ -237,6 +237,7 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
         ),
         run.temporary,
         _beside(run),
+        rights,
     )
     return Launch(
         run.subject.program,

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -233,3 +233,93 @@ def test_without_a_grant_nothing_can_be_made_there(either: Bench) -> None:
 
     errno = b"cargo::warning=30\n" if either.mounts else b"cargo::warning=13\n"
     assert (ended.status, ended.stdout) == (0, errno * 2), ended.stderr
+
+
+INSTALL = """
+install -d "$OUT_DIR/one/two" && test -d "$OUT_DIR/one/two"
+install -D -m 640 "$0" "$OUT_DIR/three/four/file" && test -f "$OUT_DIR/three/four/file"
+cd /tmp && : >buildperm-here && test -f /tmp/buildperm-here && rm buildperm-here
+echo cargo::warning=done
+"""
+
+
+@pytest.mark.parametrize("profile", ["learning", "enforcing"])
+def test_who_enters_the_folder_first_finds_there_what_it_was_granted(
+    either: Bench, profile: Literal["learning", "enforcing"]
+) -> None:
+    """As install(1) does, part by part. The bench lies in a folder of everybody, made for it."""
+    if SHARED not in either.workspace.parents:
+        pytest.skip("temporary files of this machine are elsewhere")
+    either.grants["write"] = [*own_temporaries.PATTERNS]
+    either.grants["exec"] = ["/usr/bin/**", "/bin/**"]
+    script = either.top / "work.sh"
+    script.write_text(f"#!/bin/sh -eu\n{INSTALL}")
+    script.chmod(0o755)
+
+    ended = either.run(either.install(script), profile)
+
+    assert ended.status == 0, ended.stderr
+    assert ended.stdout == b"cargo::warning=done\n"
+
+
+TOOLS = """
+cd "$OUT_DIR"
+echo 'int x;' >/tmp/buildperm-tool.c
+mkdir /tmp/buildperm-include && echo 'int y;' >/tmp/buildperm-include/own.h
+echo '#include "own.h"' >a.c
+echo '#if !__has_include("/tmp/buildperm-include/own.h")
+#error none
+#endif' >>a.c
+cc -c -I/tmp/buildperm-include a.c -o /tmp/buildperm-a.o
+cc -c /tmp/buildperm-tool.c -o /tmp/buildperm-tool.o
+ar cr /tmp/libbuildperm-tool.a /tmp/buildperm-a.o /tmp/buildperm-tool.o
+test -s /tmp/libbuildperm-tool.a
+rm -r /tmp/buildperm-include /tmp/*tool* /tmp/buildperm-a.o
+echo cargo::warning=done
+"""
+
+
+@pytest.mark.parametrize("light", [False, True], ids=["everything", "light"])
+def test_tools_find_there_what_a_script_has_made_and_are_asked_about_nothing(
+    either: Bench, nothing_left: None, *, light: bool
+) -> None:
+    """Their looks, which often need no stop, are moved as all others."""
+    either.light = light
+    either.grants["write"] = [*own_temporaries.PATTERNS]
+    either.grants["exec"] = ["/usr/**", "/bin/**"]
+    script = either.top / "work.sh"
+    script.write_text("#!/bin/sh -eu\nPATH=/usr/bin:/bin\n" + TOOLS)
+    script.chmod(0o755)
+
+    ended = either.run(either.install(script))
+
+    assert ended.status == 0, ended.stderr
+    assert ended.stdout == b"cargo::warning=done\n"
+    asked = [line["path"] for line in ended.of("opened") if line["mode"] == "look"]
+    assert [path for path in asked if "buildperm" in path] == []
+
+
+def test_looks_at_what_is_its_own_are_no_looks_at_what_is_hidden(either: Bench) -> None:
+    """Beside one at what is: that is told where it is hidden."""
+    hidden = either.workspace / "beside"
+    hidden.write_text("x")
+    either.grants["write"] = [*own_temporaries.PATTERNS]
+    code = f"""
+import os
+os.mkdir("/tmp/buildperm-own")
+open("/tmp/buildperm-own/x", "w").close()
+for path in ("/tmp/buildperm-own", "/tmp/buildperm-own/x", "/var/tmp/none", {str(hidden)!r}):
+    for look in (os.stat, os.lstat, os.listxattr, lambda path: os.access(path, os.R_OK)):
+        try:
+            print("cargo::warning=%s" % (look(path) is not False))
+        except OSError as error:
+            print("cargo::warning=False")
+"""
+
+    ended = either.run(either.script(code))
+
+    assert ended.status == 0, ended.stderr
+    there = [line.endswith(b"True") for line in ended.stdout.splitlines()]
+    assert there == [True] * 8 + [False] * 4 + [not either.mounts] * 4
+    looks = {line["path"] for line in ended.of("opened") if line["mode"] == "look"}
+    assert looks == {str(hidden)}

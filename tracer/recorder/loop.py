@@ -46,7 +46,7 @@ from buildperm.tracer.recorder.syscall_stops import SyscallStops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from buildperm.tracer.recorder.frozen import FrozenProcess
     from buildperm.tracer.recorder.light_opens import LightOpens
@@ -195,9 +195,11 @@ class Recorder:
         is_granted: Callable[[bytes], bool],
         temporary: Mapping[bytes, bytes],
         beside: tuple[bytes, bytes, Callable[..., bool]] | None = None,
+        given: Iterable[bytes] = (),
     ) -> None:
         """Keep what lies in shared folders in a folder: see `OwnFolders`."""
-        own = OwnFolders(self._calls, folder, is_granted, self._observer.hides, temporary, beside)
+        hides = self._observer.hides
+        own = OwnFolders(self._calls, folder, is_granted, hides, temporary, beside, given)
         self._syscalls.own_folders = own
         if self._inner:
             self._inner.expect_own_folders(own)

@@ -16,7 +16,8 @@ A script leaves files beside programs in the same way: `supervisor.profile_deliv
 
 What somebody else has in `/dev/shm` is not there for the script. In `/tmp` there may be what it
 was granted, the workspace among it: a name that exists on the machine means that, unless the script
-has one of that name. A name that does not is the script's own.
+has one of that name. A name that does not is the script's own. Some tools enter `/tmp` first, and
+go on from there, as install(1) does: so links in the script's own lead to what it was granted.
 
 Memory below the stack may belong to somebody else where stacks are small and signals have one of
 their own (sigaltstack(2)), as with Go. So what was there is put back.
@@ -40,7 +41,7 @@ from buildperm.tracer.syscall_table import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from buildperm.tracer.recorder.observation import SyscallInfo
 
@@ -69,6 +70,7 @@ class OwnFolders:
         hides: Callable[[bytes], bool] | None,
         temporary: Mapping[bytes, bytes],
         beside: tuple[bytes, bytes, Callable[..., bool]] | None = None,
+        given: Iterable[bytes] = (),
     ) -> None:
         """Prepare.
 
@@ -80,6 +82,7 @@ class OwnFolders:
             temporary: Folders of everybody for temporary files, and what is in their place.
             beside: The folder of the profile, what is in its place, and what tells of a name from
                 there on whether the script's own is meant: `supervisor.profile_delivery`.
+            given: Paths that were granted, some of them in such folders.
         """
         self._memory = folder + b"/shm"
         self._temporary = dict(temporary)
@@ -90,9 +93,7 @@ class OwnFolders:
         self.on_seen: Callable[[bytes], None] = lambda _: None
         """Gets each path directly in a shared folder that is the machine's for all of the run."""
 
-        self.apart = (beside[0] + b"/build",) if beside else ()
-        """What in such a folder is never the script's own."""
-
+        self._apart = (beside[0] + b"/build",) if beside else ()
         self._seen: set[bytes] = set()
         self._used: set[bytes] = set()  # Shared folders in whose place something may be.
         self._is_granted = is_granted
@@ -126,6 +127,15 @@ class OwnFolders:
                     self._folders.add(number)
         self._changing = {number for number, name in calls.items() if name in opens | changes}
         self._numbers = {number for number, where in self._paths.items() if where}
+        for shared, own in self._temporary.items():
+            below = (each[len(shared) + 1 :] for each in given if each.startswith(shared + b"/"))
+            for name in sorted({each.partition(b"/")[0] for each in below} - {b""}):
+                self._link(shared + b"/" + name, own + b"/" + name)
+
+    @property
+    def apart(self) -> tuple[bytes, ...]:
+        """What in such a folder is never the script's own, as far as is known."""
+        return (*self._apart, *self._seen)
 
     def moved(self, tid: int, syscall: SyscallInfo) -> MovedCall | None:
         """Return a call that is about files of the script's own, with paths that lead there.
@@ -228,6 +238,16 @@ class OwnFolders:
                 if is_meant(name, changes=self._is_change(number, flags)):
                     return own + b"/" + name + end
         return b""
+
+    def _link(self, there: bytes, own: bytes) -> None:
+        """Lead from the script's own folder to what is in the shared one, and was granted."""
+        if not os.path.lexists(there) or len(self._seen) >= _SEEN_MOST:
+            return
+        try:
+            os.symlink(there, own)
+        except OSError:
+            return  # Whoever names it by its whole path finds it.
+        self._seen.add(there)
 
     def _is_change(self, number: int, flags: int) -> bool:
         return number in self._changing and (
