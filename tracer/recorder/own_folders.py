@@ -129,8 +129,8 @@ class OwnFolders:
         self._numbers = {number for number, where in self._paths.items() if where}
         for shared, own in self._temporary.items():
             below = (each[len(shared) + 1 :] for each in given if each.startswith(shared + b"/"))
-            for name in sorted({each.partition(b"/")[0] for each in below} - {b""}):
-                self._link(shared + b"/" + name, own + b"/" + name)
+            for first in sorted({each.partition(b"/")[0] for each in below} - {b""}):
+                self._link(shared + b"/" + first, own + b"/" + first)
 
     @property
     def apart(self) -> tuple[bytes, ...]:
