@@ -120,7 +120,8 @@ def as_enforced(script: Script, runtime: str, *, light: bool = True) -> Script:
         session["room"] = prepared.room
         is_light = bool(light and prepared.light_filter)
         session["looks"] = prepared.mounts or not is_light
-        session["calls"] = prepared.look_calls if session["looks"] else prepared.calls
+        session["calls"] = prepared.calls
+        session["look_filter"] = prepared.look_filter
         session["filter"] = prepared.look_filter if session["looks"] else prepared.filter
         if is_light:
             session["light_filter"] = (

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from buildperm.supervisor.script import ScriptContext
 
+_UNIT = "profile/build/rerun"  # As Cargo has it: what lies beside programs goes to `profile`.
 # The jobserver of a Cargo that has ended: make and cc would wait for its tokens, or complain.
 _JOBSERVER = frozenset({b"CARGO_MAKEFLAGS", b"MAKEFLAGS", b"MFLAGS", b"MAKELEVEL"})
 
@@ -66,7 +67,8 @@ class Rerun:
         context = _context(unit / "buildperm" / "context")
         shutil.rmtree(scratch, ignore_errors=True)
         try:
-            (scratch / "out").mkdir(parents=True)
+            self.out_dir = scratch / _UNIT / "out"
+            self.out_dir.mkdir(parents=True)
         except OSError as error:
             raise BuildpermError(f"cannot make `{scratch}`: {error.strerror}") from error
         variables = recorded_environment(unit, environment)
@@ -75,10 +77,9 @@ class Rerun:
                 variables.pop(name, None)
             else:
                 variables[name] = value
-        variables["OUT_DIR"] = str(scratch / "out")
+        variables["OUT_DIR"] = str(self.out_dir)
         variables["BUILDPERM_SESSION"] = str(session)
-        self.out_dir = scratch / "out"
-        self._recording = scratch / "buildperm" / "recording.jsonl"
+        self._recording = scratch / _UNIT / "buildperm" / "recording.jsonl"
         self._said = bytearray()
         self._build = CargoProcess(
             [os.fsdecode(word) for word in context["argv"]],

@@ -95,6 +95,7 @@ def make(
         "landlock_abi": prepared.landlock_abi,
         "kernel": prepared.kernel,
         "filter": prepared.filter,
+        "look_filter": prepared.look_filter,
         "calls": prepared.calls,
         "inner_loop": native_programs.inner_loop(),
         "places": places,
@@ -122,7 +123,6 @@ def make(
         session["looks"] = True
         session["filter"] = prepared.look_filter
         session["quiet_filter"] = prepared.filter
-        session["calls"] = prepared.look_calls
         if "light_filter" in session:
             session["light_filter"] = prepared.light_look_filter
     found = trusted_repository.trusted(metadata.root, environment)

@@ -23,9 +23,9 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.role import NOBODY, Role, SubjectKind
 from buildperm.policy.sensitivity import STEERS, why_sensitive
-from buildperm.rules import baseline, directive, sensitive, tier
+from buildperm.rules import baseline, directive, own_temporaries, profile_output, sensitive, tier
 from buildperm.rules.containment import contained
-from buildperm.rules.pattern import locate, names_alike, nearest, which
+from buildperm.rules.pattern import locate, matches, names_alike, nearest, which
 from buildperm.rules.script_variables import PRIVATE_HOME
 from buildperm.rules.sensitive_table import BUILT
 from buildperm.tracer.notation import PLAIN, decode, encode
@@ -122,6 +122,7 @@ class _EventFolding:
         self._outside = "" if is_inside else role.consumer or NOBODY
         self._mode = header.mode
         self._places = header.places
+        self._profile = profile_output.folder(header.places.get("OUT_DIR", b""))
         self._foreign = frozenset(header.foreign)
         self._foreign_longest = max(map(len, self._foreign), default=0)
         self._around = dict(header.places)
@@ -246,6 +247,7 @@ class _EventFolding:
             self._tallies[Kind.READ, asked].is_folder |= is_there
             self._judge(Kind.READ, asked, event.path, refused=event.refused)
         if writes:
+            target = self._beside(event.path) or _written(target)
             self._tally(event, event.pid, Kind.WRITE, target, outcome, example)
 
     def _looked(self, event: FileOpened) -> None:
@@ -262,6 +264,10 @@ class _EventFolding:
             self._only_looked[Kind.READ, target] = event.path
         self._tallies[Kind.READ, target].is_folder |= event.directory
         self._judge(Kind.READ, target, event.path, refused=event.refused)
+
+    def _beside(self, path: bytes) -> str:
+        """Name a file beside programs as every profile has it; empty for others."""
+        return profile_output.known_as(path, self._profile)
 
     def _sought(self, target: str, event: FileOpened) -> str:
         """Return the secret that a look into the private home was for; empty if it was for none."""
@@ -305,7 +311,9 @@ class _EventFolding:
             return
         for path in self._changed_paths(event):
             if path.startswith(b"/"):
-                target = self._target(path)
+                target = self._beside(path) or _written(self._target(path))
+                if event.change is Change.DIRECTORY_MADE and profile_output.is_pattern(target):
+                    target = f"{target}/**"  # For what will be in it.
                 example = "" if target.startswith("/") else encode(path)
                 self._tally(event, event.pid, Kind.WRITE, target, outcome, example)
                 tally = self._tallies[Kind.WRITE, target]
@@ -649,6 +657,22 @@ def _carried(tally: _AccessBuilder) -> str:
     if not (tally.sent or tally.received):
         return ""
     return f"sent {tally.sent:,} bytes, received {tally.received:,}"
+
+
+def _written(target: str) -> str:
+    """Name what was written in the place of a folder of everybody by that folder.
+
+    The names are those of one run. What Java counts is nobody's decision: `baseline.COUNTERS`.
+    """
+    staged = f"$TMP/{profile_output.STAGED}/"
+    if target.startswith(staged):
+        return profile_output.PREFIX + target.removeprefix(staged)
+    folder = own_temporaries.known_as(target)
+    name = "".join(target.split("/")[2:3])
+    if not folder or not name:
+        return target
+    is_counter = any(matches(each, folder.replace("**", name)) for each in baseline.COUNTERS)
+    return target if is_counter else folder
 
 
 def _outcome(errno: int, *, refused: bool) -> Outcome:

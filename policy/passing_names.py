@@ -13,6 +13,7 @@ from dataclasses import replace
 from buildperm.policy.access import Access
 from buildperm.policy.kinds import Kind
 from buildperm.policy.stable_target import in_any_run
+from buildperm.rules import own_temporaries
 from buildperm.tracer.notation import decode
 
 NEVER = (
@@ -33,6 +34,21 @@ def is_passing(kind: Kind, target: str) -> bool:
     parts = target.split("/")
     varying = next(at for at, name in enumerate(named.split("/")) if name != parts[at])
     return not os.path.lexists(decode("/".join(parts[: varying + 1])))
+
+
+def own_folder(access: Access) -> str:
+    """Return the pattern that gives a script a folder of its own for such a file; empty if none.
+
+    What is there on this machine is the machine's, and a question of its own.
+    """
+    if own_temporaries.is_own(access.target):
+        return access.target
+    folder = own_temporaries.around(access.target)
+    if access.sensitive or access.kind not in (Kind.READ, Kind.WRITE) or not folder:
+        return ""
+    top = folder.removesuffix("**")
+    name = access.target[len(top) :].partition("/")[0]
+    return "" if os.path.lexists(decode(top + name)) else folder
 
 
 def told(accesses: Iterable[Access]) -> list[Access]:

@@ -38,7 +38,7 @@ from buildperm.policy.role import NOBODY
 from buildperm.policy.rule import Rule
 from buildperm.policy.stable_target import in_any_run, portable
 from buildperm.policy.undecided_accesses import undecided
-from buildperm.rules import address
+from buildperm.rules import address, profile_output
 from buildperm.rules.pattern import matches
 from buildperm.rules.shared_output import root, why_closed
 from buildperm.tracer.notation import encode
@@ -101,7 +101,8 @@ def propose(
     proposals: list[Proposal] = []
     for outside, group in groups.items():
         builder = _ProposalBuilder(crate, version, everything, outside, rules)
-        left = builder.locked(undecided(group, () if outside else rules, denials))
+        left = builder.temporaries(undecided(group, () if outside else rules, denials))
+        left = builder.beside_programs(builder.locked(left))
         left = builder.walked_output(builder.shared_places(builder.bundles(builder.presets(left))))
         for kind in GRANTABLE:
             for about in _by_cause([access for access in left if access.kind is kind]):
@@ -130,6 +131,68 @@ class _ProposalBuilder:
         self._environments = portability.environments(everything)
         self._outside = outside  # The consumer that the grants would have to hold for, too.
         self._granted = rules
+
+    def temporaries(self, accesses: Sequence[Access]) -> list[Access]:
+        """Ask about files in folders of everybody that only one run has; return what is left."""
+        written = {access.target for access in accesses if access.kind is Kind.WRITE}
+        granted = {rule.pattern for rule in self._granted if rule.kind is Kind.WRITE}
+        rest: list[Access] = []
+        group: list[Access] = []
+        folders: set[str] = set()
+        for access in accesses:
+            folder = passing_names.own_folder(access)
+            if folder in granted:
+                continue  # Refused before it was granted.
+            if folder and _is_made(access, written):
+                group.append(access)
+                folders.add(folder)
+            else:
+                rest.append(access)
+        if group:
+            rules = tuple(Rule(Kind.WRITE, folder) for folder in sorted(folders))
+            named = ladder.listing([folder.removesuffix("/**") for folder in sorted(folders)])
+            choice = Choice(
+                f"an empty folder of its own in the place of {named}",
+                rules,
+                widening="Opens nothing of the machine: each run has an empty folder there.",
+            )
+            level, note = risk.assess_rule(rules[0])
+            self._propose(
+                self._id(Kind.WRITE, sorted(folders)),
+                f"make temporary files in {named}",
+                Choices((choice,)),
+                (level, [note]),
+                group,
+            )
+        return rest
+
+    def beside_programs(self, accesses: Sequence[Access]) -> list[Access]:
+        """Ask about files that are left beside programs, as patterns; return what is left."""
+        group = [each for each in accesses if _is_beside(each)]
+        if group:
+            exact = [Rule(Kind.WRITE, each.target) for each in group if not each.is_folder]
+            rules = [Rule(Kind.WRITE, profile_output.folded(rule.pattern)) for rule in exact]
+            folded, rules = tuple(dict.fromkeys(rules)), exact
+            if not folded:  # An empty folder.
+                folded = tuple(Rule(Kind.WRITE, f"{each.target}/**") for each in group)
+            alike = Choice(
+                f"what is alike: {ladder.listing([rule.pattern for rule in folded])}",
+                folded,
+                widening="Allows other files there that are called so; never what Cargo makes.",
+            )
+            all_ = [alike]
+            if 0 < len(rules) <= choices.EXACT_MOST and tuple(rules) != folded:
+                all_.insert(0, Choice("exactly these files", tuple(dict.fromkeys(rules))))
+            judged = [risk.assess_rule(rule) for rule in folded]
+            named = ladder.listing([rule.pattern for rule in folded])
+            self._propose(
+                self._id(Kind.WRITE, [rule.pattern for rule in folded]),
+                f"leave {named} beside programs",
+                Choices(tuple(all_), len(all_) - 1),
+                (max(level for level, _ in judged), [note for _, note in judged]),
+                group,
+            )
+        return [each for each in accesses if not _is_beside(each)]
 
     def locked(self, accesses: Sequence[Access]) -> list[Access]:
         """Ask about what cannot be allowed here; return the rest."""
@@ -473,6 +536,10 @@ def _by_cause(accesses: Sequence[Access]) -> list[list[Access]]:
     if len(groups) > CAUSES_MOST:
         return [list(accesses)]  # Each program has a question of its own, whatever it touched.
     return [groups[cause] for cause in sorted(groups)]
+
+
+def _is_beside(access: Access) -> bool:
+    return access.kind is Kind.WRITE and profile_output.is_pattern(access.target)
 
 
 def _is_made(access: Access, written: Collection[str]) -> bool:

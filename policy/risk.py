@@ -13,7 +13,7 @@ from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Risk
 from buildperm.policy.rule import Rule
-from buildperm.rules import address, layout
+from buildperm.rules import address, layout, own_temporaries, profile_output
 from buildperm.rules.directive_table import LINK_ARGUMENTS
 from buildperm.rules.pattern import is_literal, matches
 from buildperm.rules.sensitive import opened_by, why
@@ -100,7 +100,8 @@ def assess_access(access: Access) -> tuple[Risk, str]:
     risk, reason = assess_rule(Rule(access.kind, access.target))
     if access.kind is Kind.EXEC and risk < Risk.HIGH and reaches_out(access.example):
         return Risk.HIGH, f"`{access.target}`: it was told to talk to the network."
-    if access.kind is Kind.WRITE and access.outcome is Outcome.DONE:
+    is_own = own_temporaries.is_own(access.target) or profile_output.is_pattern(access.target)
+    if access.kind is Kind.WRITE and access.outcome is Outcome.DONE and not is_own:
         return Risk.HIGH, f"{reason} It has happened: the sandbox could not prevent it."
     return risk, reason
 
@@ -181,6 +182,12 @@ def _sensitive(pattern: str, *, writing: bool) -> str:
 
 
 def _of_write(pattern: str) -> tuple[Risk, str]:
+    if own_temporaries.is_own(pattern):
+        return Risk.LOW, "it gets an empty folder of its own in the place of this one"
+    if profile_output.is_pattern(pattern) and not profile_output.why_closed(pattern):
+        if profile_output.is_loaded(pattern):
+            return Risk.HIGH, "programs that Cargo runs from there load it, and it may be shipped"
+        return Risk.MEDIUM, "programs find it beside themselves, and it may be shipped with them"
     held = _sensitive(pattern, writing=True)
     if held:
         return Risk.CRITICAL, f"it is sensitive: {held}"

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from buildperm.policy.kinds import Kind
-from buildperm.rules import shared_output
+from buildperm.rules import profile_output, shared_output
 
 # Cargo's hash of a unit, as in `build/zlib-sys-0123456789abcdef/out`.
 _HASH = re.compile(r"(?<=-)[0-9a-f]{16}(?=/|$)")
@@ -40,6 +40,8 @@ _SUFFIXES = re.compile(
 
 def portable(target: str) -> str:
     """Replace what differs on other machines or in other builds: profile and hashes of Cargo."""
+    if profile_output.is_pattern(target):
+        return target
     target = shared_output.stable(target)
     target = _BUILD_OUTPUT.sub(r"\1/**\2", target)
     return _HASH.sub("*", target) if target.startswith("$TARGET_DIR/") else target

@@ -159,7 +159,8 @@ def is_settled(access: Access) -> bool:
             return (is_own and ALLOWED[access.kind].covers(access.target)) or _is_quiet(access)
         case Syntax.PATH:
             is_own = access.kind is not Kind.READ or not NOT_OWN.covers(access.target)
-            return (is_own and _is_baseline(access)) or _is_quiet(access)
+            # A link that is left leads others there: that is no habit.
+            return (is_own and _is_baseline(access)) or (_is_quiet(access) and not access.is_whole)
         case Syntax.PROGRAM:
             return _is_baseline(access)
         case Syntax.VARIABLE:

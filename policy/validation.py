@@ -11,11 +11,20 @@ from functools import lru_cache
 from buildperm.policy.kinds import Kind, Syntax
 from buildperm.policy.rule import Rule
 from buildperm.policy.write_conflicts import is_own
-from buildperm.rules import address, directive, sensitive, shared_output, variables
+from buildperm.rules import (
+    address,
+    directive,
+    own_temporaries,
+    profile_output,
+    sensitive,
+    shared_output,
+    variables,
+)
 from buildperm.rules.pattern import TOKENS, is_literal
 from buildperm.tracer import notation
 
 _TOKEN = re.compile(rf"\$(?:{'|'.join(TOKENS)})(?![A-Za-z0-9_])")
+_PROFILE = re.compile(r"\A\$TARGET_DIR/\$PROFILE(?=/)")
 _WORD = re.compile(r"\$\{?([A-Za-z0-9_]*)\}?")
 _WILD = re.compile(r"[*?]+")
 _DIRECTIVE = re.compile(r"[a-z][a-z0-9-]*=.+", re.DOTALL)
@@ -68,7 +77,10 @@ def to_denial(rule: Rule) -> Violation | None:
     """Say why `rule` is no valid pattern; no denial is too wide."""
     if not rule.pattern:
         return Violation("the pattern is empty", "Remove it.")
+    beside = rule.kind is Kind.WRITE and profile_output.is_pattern(rule.pattern)
     for word in _WORD.finditer(rule.pattern):
+        if beside and word[0] == "$PROFILE":
+            continue
         if not _TOKEN.match(rule.pattern, word.start()):
             return _unknown_token(word)
     if rule.kind.traits.syntax is Syntax.ADDRESS and rule.pattern.startswith(
@@ -86,7 +98,8 @@ def _spelling(pattern: str) -> Violation | None:
     """Refuse text that the notation writes in another way: it would match nothing."""
     canonical = ""
     at = 0
-    for plain in (*re.finditer(rf"{_TOKEN.pattern}|{_WILD.pattern}", pattern), None):
+    plains = rf"{_PROFILE.pattern}|{_TOKEN.pattern}|{_WILD.pattern}"
+    for plain in (*re.finditer(plains, pattern), None):
         literal = pattern[at : plain.start() if plain else len(pattern)]
         try:
             raw = notation.decode(literal)
@@ -145,8 +158,12 @@ def _form(pattern: str) -> Violation | None:
 
 def _path(rule: Rule, reason: str) -> Violation | None:
     pattern, writing = rule.pattern, rule.kind is Kind.WRITE
+    if writing and own_temporaries.is_own(pattern):
+        return None
     syntax = rule.kind.traits.syntax
     components = pattern.split("/")
+    if profile_output.is_pattern(pattern):
+        return _beside_programs(pattern, writing=writing)
     closed = shared_output.why_closed(pattern) if writing else _around_outputs(components)
     if closed:
         return Violation(
@@ -191,6 +208,25 @@ def _path(rule: Rule, reason: str) -> Violation | None:
             f"it is sensitive ({held}), and its crate gives no reason",
             'Add `reason = "…"` to the crate, or remove the grant.',
         )
+    return None
+
+
+def _beside_programs(pattern: str, *, writing: bool) -> Violation | None:
+    """Say why files beside programs cannot be granted."""
+    if not writing:
+        return Violation(
+            "`$PROFILE` stands for a folder in grants to write only",
+            "Write `$TARGET_DIR/*/NAME` where it is read.",
+        )
+    closed = profile_output.why_closed(pattern)
+    if closed:
+        return Violation(
+            f"nobody is granted to write `{pattern}` ({closed})",
+            "Name what lies beside programs, such as `$TARGET_DIR/$PROFILE/*.so` or "
+            "`$TARGET_DIR/$PROFILE/resources/**`.",
+        )
+    if "**" in pattern.removesuffix("/**"):
+        return Violation("it means every file", "Write `FOLDER/**`, or files with one ending.")
     return None
 
 

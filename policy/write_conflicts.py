@@ -14,6 +14,7 @@ from itertools import combinations
 
 from buildperm.policy.grants import Policy, parse_key
 from buildperm.policy.kinds import Kind
+from buildperm.rules import own_temporaries
 from buildperm.rules.shared_output import root
 
 _BELOW = "/**"
@@ -98,7 +99,7 @@ def claims(policy: Policy) -> Iterator[Claim]:
 
 def is_own(pattern: str) -> bool:
     """Tell whether a pattern means a different place for each crate."""
-    return pattern.partition("/")[0] in _OWN
+    return pattern.partition("/")[0] in _OWN or own_temporaries.is_own(pattern)
 
 
 def conflict(claimed: Iterable[Claim], shared: Sequence[Area]) -> Conflict | None:

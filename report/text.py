@@ -21,6 +21,7 @@ from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.compiling import compiling_text
 from buildperm.report.finding import Finding, Level, Report, worst_first
 from buildperm.report.rule_catalogue import BUILD_FAILED, WIDER_GRANT
+from buildperm.rules import own_temporaries, profile_output
 
 _SHOWN = 5  # Accesses listed per finding; the rest is counted.
 
@@ -283,6 +284,8 @@ def access_text(access: Access) -> str:
         Outcome.DONE: (
             "done, nothing prevented it"
             if is_compiling
+            else "done in a folder of its own"
+            if own_temporaries.is_own(access.target) or profile_output.is_pattern(access.target)
             else "done, this runtime could not prevent it"
         ),
         Outcome.FAILED: _failed(access),

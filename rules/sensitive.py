@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.rules import key_search, keyfiles, sensitive_links, shared_output
+from buildperm.rules import key_search, keyfiles, profile_output, sensitive_links, shared_output
 from buildperm.rules.pattern import absolute, covers, matches, real_path
 from buildperm.rules.sensitive_table import (
     BEGINNING_HOME,
@@ -65,6 +65,8 @@ def why(target: str, *, writing: bool) -> str:
     token, _, _ = target.partition("/")
     if token in _OWN:
         return ""
+    if writing and profile_output.is_pattern(target):
+        return profile_output.why_closed(target)
     return _why_read(target) or (_why_written(target) if writing else "")
 
 

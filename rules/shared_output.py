@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from itertools import islice
 
+from buildperm.rules import profile_output
 from buildperm.rules.pattern import absolute, covers, is_literal, locate
 from buildperm.tracer.notation import encode
 
@@ -60,7 +61,7 @@ def root(target: str) -> str:
     `$TARGET_DIR/cxxbridge`, `$TARGET_DIR/**/build/scratch-*/out/cxxbridge/**`.
     """
     token, *parts = target.split("/")
-    if token != _TOKEN or not parts:
+    if token != _TOKEN or not parts or parts[0] == "$PROFILE":
         return ""
     for at in range(1, min(len(parts), 3)):
         if parts[at] in _MADE:
@@ -134,6 +135,8 @@ def why_closed(pattern: str) -> str:
     token, *parts = pattern.split("/")
     if token != _TOKEN or root(pattern):
         return ""
+    if profile_output.is_pattern(pattern):
+        return profile_output.why_closed(pattern)
     if parts and parts[0].lower().startswith(_OURS):
         return "it is buildperm's own"
     if is_literal(pattern) and _is_beside(parts):

@@ -57,10 +57,9 @@ class PortableRuntime:
             landlock_abi=abi,
             filter=seccomp.build(arch, numbers, syscall_table.recorded()),
             light_filter=light_filter(arch, numbers),
-            calls=seccomp.stopping(numbers, syscall_table.recorded()),
             look_filter=seccomp.build(arch, numbers, syscall_table.recorded(), looks=True),
             light_look_filter=light_filter(arch, numbers, looks=True),
-            look_calls=seccomp.stopping(numbers, syscall_table.recorded(), looks=True),
+            calls=seccomp.stopping(numbers, syscall_table.recorded(), looks=True),
             left_open=self.left_open(abi),
             starter=start_programs.starter(),
         )

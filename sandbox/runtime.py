@@ -6,7 +6,7 @@ The table of them is `policy.runtime_table`; CONTRIBUTING.md says how to add one
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from buildperm.errors import CannotEnforceError
@@ -27,11 +27,9 @@ class RuntimeSetup:
     light_filter: bytes = b""
     """`filter` for light observation; empty where this processor has none."""
     look_filter: bytes = b""
-    """`filter` for runs whose looks are recorded; empty if there is none."""
+    """`filter` that stops looks, too: to record them, or to move them to a script's own /tmp."""
     light_look_filter: bytes = b""
-    """`light_filter` for these."""
-    look_calls: dict[int, str] = field(default_factory=dict)
-    """`calls` for these."""
+    """`light_filter` likewise."""
     wrapper: tuple[bytes, ...] = ()
     """The command around each build script before it is confined, by its absolute path.
 

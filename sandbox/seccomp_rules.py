@@ -361,6 +361,7 @@ _WITH_KEY = FilterCase(
 
 LOOKS: Mapping[str, tuple[FilterCase, ...]] = {
     **{name: (_WITH_KEY, FilterCase(RECORD)) for name in looks()},
+    "getxattrat": (FilterCase(RECORD),),  # Its size is where the key would be.
     **{
         name: (
             FilterCase(ALLOW, (ArgumentTest(flags, _AT_EMPTY_PATH),)),
@@ -370,7 +371,7 @@ LOOKS: Mapping[str, tuple[FilterCase, ...]] = {
         for name, flags in (("newfstatat", 3), ("statx", 2), ("faccessat2", 3))
     },
 }
-"""What stops where looks are recorded: `tracer.recorder.look_calls`."""
+"""What stops where looks are recorded, or moved: `tracer.recorder.look_calls`, `own_folders`."""
 
 LIGHT: Mapping[str, tuple[FilterCase, ...]] = {
     "openat": (

@@ -230,24 +230,36 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
         run.light = light if light.is_light else None
     recorder.brokers |= MetadataGuard(rights).brokers(run.session["calls"])
     recorder.give_place(_temporaries(run, rights))
-    recorder.give_shared_memory(
-        run.places["TMP"] + b"/shm",
+    recorder.give_folders(
+        run.places["TMP"],
         lambda path: landlock_rules.is_granted(
             rights, path, landlock_rules.READ | landlock_rules.WRITE
         ),
+        run.temporary,
+        _beside(run),
+        rights,
     )
     return Launch(
         run.subject.program,
         inputs.arguments,
         inputs.variables,
         rights,
-        run.session["filter"] if light is None else light.filter,
+        run.filter if light is None else light.filter,
         run.abi,
         run.limits,
         [*server.kept, *inputs.given],
         wrapper,
         run.starter,
     )
+
+
+def _beside(run: Run) -> tuple[bytes, bytes, Callable[..., bool]] | None:
+    """Return what stands in the place of the folder of the profile, if anything does."""
+    delivery = run.delivery
+    if delivery is None:
+        return None
+    delivery.stage()
+    return delivery.folder, delivery.staged, delivery.is_own
 
 
 def _temporaries(run: Run, rights: Mapping[bytes, int]) -> RustcTemporaries:

@@ -11,7 +11,14 @@ from __future__ import annotations
 import os
 import posixpath
 
-from buildperm.rules import baseline, sensitive, shared_output, tier
+from buildperm.rules import (
+    baseline,
+    own_temporaries,
+    profile_output,
+    sensitive,
+    shared_output,
+    tier,
+)
 from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import absolute, covers, is_literal, locate, resolve, resolve_exec
 from buildperm.supervisor import landlock
@@ -332,6 +339,10 @@ class LandlockRights:
         for pattern in patterns:
             if kind == "write" and shared_output.why_closed(pattern):
                 continue
+            if profile_output.is_pattern(pattern):
+                continue  # Likewise: what it means is put there later.
+            if kind == "write" and own_temporaries.is_own(pattern):
+                continue  # It opens nothing: see there.
             found = self._within(kind, pattern)
             if not found:
                 continue

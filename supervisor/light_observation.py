@@ -44,6 +44,8 @@ def prepared(run: Run, rights: Mapping[bytes, int]) -> LightObservation | None:
         rights: Its Landlock rights by path.
     """
     template = run.session.get("light_filter", b"")
+    if run.has_own_folders:
+        return None  # Whatever a tool opens or looks at there is moved, so it has to stop.
     is_heavy = run.learning or run.observes_all or _reads_memory(rights)
     is_light = bool(template) and not is_heavy
     looks = run.session.get("looks", False) and os.uname().machine == "x86_64"

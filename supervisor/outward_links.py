@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from buildperm.rules import sensitive
-from buildperm.rules.containment import contained, links
+from buildperm.rules.containment import contained, links, way
 from buildperm.rules.pattern import covers, matches
 from buildperm.supervisor import landlock
 from buildperm.tracer.notation import encode
@@ -69,14 +69,55 @@ class OutwardLinks:
             self.undecided.append(f"$OUT_DIR{named} to {encode(target)}")
         return ""
 
+    def why_beside(self, name: str, link: bytes, led: bytes) -> str:
+        """Say likewise of a link that is going to be beside programs.
+
+        Args:
+            name: How it is called in messages.
+            link: Where it is going to be.
+            led: Where it leads at first.
+        """
+        passed, target = way(led)
+        for step in passed:
+            if covers(b"/proc", step):
+                return "a link through /proc"
+            if any(covers(tree, step) and not covers(tree, target) for tree in self._filled):
+                return f"a link through another one, {encode(step)}, to {encode(target)}"
+        may_read = self._may(target)
+        if may_read is None:
+            return ""
+        self._record(link, target + b"/" * os.path.isdir(target), not may_read)
+        if not may_read:
+            self.undecided.append(f"{name} to {encode(target)}")
+        return ""
+
     def _may(self, target: bytes) -> bool | None:
         """Tell whether the script may read all of `target`; None if it may by baseline and grants.
 
         What it may read as it is recorded takes a grant later on.
         """
-        if self._is_opened(target, learning=False):
+        if self._is_opened(target, learning=False) or self._is_package(target):
+            return None
+        delivery = self._run.delivery
+        if delivery is not None and delivery.leaves(target):
             return None
         return self._run.learning and self._is_opened(target, learning=True)
+
+    def _is_package(self, target: bytes) -> bool:
+        """Tell whether it is a folder of the package, which whoever compiles it reads anyhow.
+
+        Where Cargo builds in it, or keys are in it, not all of it may be read.
+        """
+        run = self._run
+        if not covers(run.places["MANIFEST_DIR"], target) or not os.path.isdir(target):
+            return False
+        if covers(run.places["TARGET_DIR"], target) or any(covers(e, target) for e in run.held):
+            return False
+        if any(covers(each, target) for each in run.foreign):
+            return False
+        if run.package["deny"].get("read"):
+            return False  # It may be about something in it.
+        return not sensitive.why(contained(target, run.places), writing=False)
 
     def _is_opened(self, target: bytes, *, learning: bool) -> bool:
         rights = self._rights.get(learning)

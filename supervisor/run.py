@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.rules import containment, tier
+from buildperm.rules import containment, own_temporaries, tier
 from buildperm.rules.pattern import absolute, covers, matches
 from buildperm.rules.script_variables import script_wrapper
 from buildperm.supervisor import (
@@ -21,6 +21,7 @@ from buildperm.supervisor import (
     settings,
 )
 from buildperm.supervisor.filled_trees import filled
+from buildperm.supervisor.profile_delivery import ProfileDelivery
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recording_format import FULL, LIGHT
 
@@ -63,6 +64,7 @@ class Run:
         self.subject = subject
         self.limits = {**session["limits"], **package.get("limits", {})}  # See rules.limits.
         self.learning = session["profile"] == "learning"
+        self._delivery: ProfileDelivery | None = None  # See `delivery`.
         self.filled = filled(session)
         self.settings = settings.readable(session)
         copy = settings.git_copy(session)
@@ -109,6 +111,39 @@ class Run:
         grants.add_readable(self.subject.manifests)
         for folder in self.subject.listed:
             grants.add_listing(folder)
+
+    @property
+    def temporary(self) -> dict[bytes, bytes]:
+        """The folders of everybody of which the script has its own, and where those are.
+
+        Hosts of macros have none.
+        """
+        if self.subject.consumer is not None:
+            return {}
+        wanted = own_temporaries.PATTERNS if self.learning else self.package["write"]
+        denied = self.package["deny"].get("write", ())
+        folders = own_temporaries.granted(each for each in wanted if each not in denied)
+        names = own_temporaries.FOLDERS
+        return {each: self.places["TMP"] + b"/" + names[each.decode()].encode() for each in folders}
+
+    @property
+    def delivery(self) -> ProfileDelivery | None:
+        """What the script leaves beside programs, if that may be anything."""
+        if self._delivery is None and self.subject.consumer is None:
+            self._delivery = ProfileDelivery(self)
+        found = self._delivery
+        return found if found is not None and found.is_wanted else None
+
+    @property
+    def filter(self) -> bytes:
+        """The seccomp program: where a script has such folders, it stops to look, too."""
+        stops_looks = self.has_own_folders and self.session.get("look_filter", b"")
+        return stops_looks or self.session["filter"]
+
+    @property
+    def has_own_folders(self) -> bool:
+        """Whether the script has folders of its own in the place of others."""
+        return bool(self.temporary) or self.delivery is not None
 
     def readable(self, *, learning: bool) -> Mapping[bytes, int]:
         """Return the Landlock rights by path of what the script may read, or may while learning."""

@@ -9,6 +9,7 @@ import marshal
 import os
 import stat
 
+from buildperm.rules import own_temporaries
 from buildperm.supervisor import private_folder, session
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder.writer import replace_file
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
         program: bytes  # The real program.
 
 
-PRIVATE = (b"home", b"shm", b"tmp")
+PRIVATE = (b"home", b"shm", b"tmp", *map(str.encode, own_temporaries.FOLDERS.values()), b"beside")
 """The folders in the scratch folder of a run."""
 
 _MARK = b"# real: "

@@ -91,9 +91,10 @@ if TYPE_CHECKING:
         landlock_abi: int
         kernel: str
         filter: bytes  # The seccomp program, struct sock_filter after struct sock_filter.
+        look_filter: NotRequired[bytes]  # Stops looks: for scripts with a /tmp of their own.
         light_filter: NotRequired[bytes]  # Observe lightly, with this; see `light_observation`.
         quiet_filter: NotRequired[bytes]  # Of hosts that have no supervisor yet; else `filter`.
-        looks: NotRequired[bool]  # These stop what only looks at a path, too.
+        looks: NotRequired[bool]  # They are recorded: these filters stop them, too.
         calls: dict[int, str]  # Number to name of every call that the filter may stop.
         inner_loop: NotRequired[bytes]  # What tracer.recorder.inner_loop loads; empty: nothing.
         places: dict[str, bytes]  # WORKSPACE, TARGET_DIR, CARGO_HOME, SYSROOT, HOME: no links.

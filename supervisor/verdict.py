@@ -87,9 +87,17 @@ def of_script(ended: EndedRun, gate: DirectiveGate) -> RunVerdict:
     verdict.programs, verdict.programs_unlisted = left.programs, left.unlisted
     if left.found:
         verdict.fail(f"it left in its output folder {_listed(left.found)}", _DISTRUST)
+    delivery = run.delivery
+    if delivery is not None and not verdict.failure and not verdict.exit_status:
+        wrong = delivery.deliver(outward.why_beside, lambda: bool(outward.undecided))
+        if wrong:
+            verdict.fail(f"it left beside programs {_listed(wrong)}", _DISTRUST)
     if outward.undecided:
+        own = [each.startswith("$OUT_DIR") for each in outward.undecided]
+        where = "in its output folder" if any(own) else "beside programs"
+        where += "" if all(own) or not any(own) else " and beside programs"
         verdict.fail(
-            "it left in its output folder links to what it was not allowed to read: "
+            f"it left {where} links to what it was not allowed to read: "
             f"{_listed(outward.undecided)}",
             REVIEW,
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.rules import shared_output
+from buildperm.rules import profile_output, shared_output
 from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import absolute, folder, is_literal, leads
 from buildperm.tracer.notation import decode
@@ -32,6 +32,8 @@ def make_missing(
     made: list[bytes] = []
     # The longest first: what another one lies in is a folder, whatever it is called.
     for pattern in sorted(patterns, key=len, reverse=True):
+        if profile_output.is_pattern(pattern):
+            continue  # Made in a folder of the script's own, and put there later.
         is_folder = pattern.endswith("/**")
         for each in shared_output.concrete(pattern, places) if shared_output.root(pattern) else ():
             _make_shared(shared_output.root(each), places, containment)

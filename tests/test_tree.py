@@ -85,6 +85,7 @@ SUBJECTS = {
     "supervisor/macro_attacks": "Real macros, in a real compiler.",
     "supervisor/musl": "Another C library than that of the machine.",
     "supervisor/own_proc": "The recorder's copies, under the rules that make them necessary.",
+    "supervisor/own_folders": "The supervisor and the recorder together, in both runtimes.",
     "supervisor/own_shared_memory": "The supervisor and the recorder together, in both runtimes.",
     "supervisor/program_folders": "What may be listed of PATH, in both runtimes.",
     "supervisor/recorded_refusals": "Refusals are told by several modules.",

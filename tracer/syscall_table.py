@@ -43,7 +43,7 @@ It is no secret. Who looks with it at what is hidden learns as little as anybody
 """
 
 LOOK_KEY_AT = 5
-"""No call that looks has so many arguments."""
+"""No call that looks with it has so many arguments: getxattrat(2) stops each time."""
 
 WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | 0x400000  # __O_TMPFILE
 """An open with none of these changes nothing: open(2)."""
@@ -186,7 +186,7 @@ class AffinityLayout:
 
 
 class LookLayout:
-    """A call that asks about what is at a path, and opens nothing."""
+    """A look: a call that asks about what is at a path, and opens nothing."""
 
     __slots__ = ("fixed_flags", "flags", "path")
     is_conditional = True
@@ -280,6 +280,13 @@ CALLS: dict[str, Layout] = {
     "readlinkat": LookLayout((0, 1), fixed_flags=NOT_FOLLOWED),
     "statfs": LookLayout((CWD, 0)),
     "chdir": LookLayout((CWD, 0)),
+    "getxattr": LookLayout((CWD, 0)),
+    "lgetxattr": LookLayout((CWD, 0), fixed_flags=NOT_FOLLOWED),
+    "getxattrat": LookLayout((0, 1), 2),
+    "listxattr": LookLayout((CWD, 0)),
+    "llistxattr": LookLayout((CWD, 0), fixed_flags=NOT_FOLLOWED),
+    "listxattrat": LookLayout((0, 1), 2),
+    "file_getattr": LookLayout((0, 1), 4),
 }
 """Every call that can stop for the recorder, except for those that the filter refuses anyway.
 
@@ -303,7 +310,10 @@ def recorded() -> tuple[str, ...]:
 
 
 def looks() -> tuple[str, ...]:
-    """Return the calls that stop where looks are recorded: see `tracer.recorder.look_calls`."""
+    """Return the calls that stop where looks are recorded, or moved to folders of a script's own.
+
+    See `tracer.recorder.look_calls` and `tracer.recorder.own_folders`.
+    """
     return tuple(of(LookLayout))
 
 

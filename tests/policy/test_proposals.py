@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -411,9 +412,6 @@ def test_what_would_change_the_folder_of_the_manifest_is_told_and_locked() -> No
 @pytest.mark.parametrize(
     ("first", "second", "denied"),
     [
-        ("/tmp/app-build-22980", "/tmp/app-build-23071", "/tmp/app-build-*"),
-        ("/tmp/tmp.MAp6GnQk9S", "/tmp/tmp.0o0167AQwl", "/tmp/tmp.*"),
-        ("/var/tmp/job_4711/x.o", "/var/tmp/job_4712/x.o", "/var/tmp/job_*/x.o"),
         ("/dev/shm/psm_deadbeef", "/dev/shm/psm_0badcafe", "/dev/shm/psm_*"),
         ("/dev/shm/sem.vwg9Sz", "/dev/shm/sem.mp-abcdefgh", "/dev/shm/sem.*"),
     ],
@@ -431,6 +429,41 @@ def test_a_name_of_one_run_is_asked_about_once_and_no_rule(
     denial = merging.refused_by(asked, asked.suggestion)
     assert denial == {Rule(Kind.WRITE, denied)}
     assert not undecided(again.evidence, (), denial)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "folder"),
+    [
+        ("/tmp/app-build-22980", "/tmp/app-build-23071", "/tmp"),
+        ("/tmp/tmp.MAp6GnQk9S", "/tmp/tmp.0o0167AQwl", "/tmp"),
+        ("/var/tmp/job_4711/x.o", "/var/tmp/job_4712/x.o", "/var/tmp"),
+        ("/tmp/**", "/tmp/app-build-4711", "/tmp"),  # As it is seen while learning.
+    ],
+)
+def test_a_temporary_file_is_one_question_about_a_folder_of_its_own(
+    first: str, second: str, folder: str
+) -> None:
+    done = Outcome.DONE if first.endswith("**") else Outcome.REFUSED
+    asked = _one(_access(Kind.WRITE, first, done))
+    again = _one(
+        _access(Kind.WRITE, second, Outcome.REFUSED), _access(Kind.READ, second, Outcome.REFUSED)
+    )
+
+    assert (asked.id, asked.title) == (again.id, again.title)
+    assert (asked.risk, asked.locked) == (Risk.LOW, "")
+    assert _patterns(asked) == [[f"{folder}/**"]]
+    granted = [Rule(Kind.WRITE, f"{folder}/**")]
+    assert not propose("app", "1.0.0", (*asked.evidence, *again.evidence), granted)
+
+
+def test_a_temporary_file_that_is_there_is_somebody_elses() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="theirs-") as theirs:
+        proposal = _one(_access(Kind.WRITE, f"{theirs}/key", Outcome.REFUSED))
+
+    assert _patterns(proposal)[0] == [f"{theirs}/key"]
+    assert proposal.risk is Risk.HIGH
+    agent = _one(_access(Kind.WRITE, "/tmp/ssh-XXXXab/agent.1", Outcome.REFUSED, held="an agent"))
+    assert agent.locked
 
 
 def test_a_folder_that_was_listed_is_one_without_any_file_of_it() -> None:
@@ -463,16 +496,13 @@ def test_a_name_that_stays_is_granted_as_ever(tmp_path: Path) -> None:
     # As where the checkout of a job lies in /tmp, or another program has made the folder.
     there = tmp_path / "job-4711"
     there.mkdir()
-    for target in ("/tmp/app/build.log", f"{there}/build.log"):
-        proposal = _one(_access(Kind.WRITE, target, Outcome.REFUSED))
-        assert not proposal.locked
-        assert _patterns(proposal)[0] == [target]
+    target = f"{there}/build.log"
+    proposal = _one(_access(Kind.WRITE, target, Outcome.REFUSED))
+    assert not proposal.locked
+    assert _patterns(proposal)[0] == [target]
     assert not _one(*_reads("/tmp/absent-4711/settings")).locked  # Somebody else's.
-    cloned = _access(Kind.WRITE, "/tmp/clone/.git/objects/ab/4711", Outcome.REFUSED)
-    assert _one(cloned).locked  # Its own name, though git's folder stands for all of its objects.
-    assert not _one(_access(Kind.WRITE, "/tmp/clone/.git/objects/ab/x", Outcome.REFUSED)).locked
     (read,), made = _reads("/tmp/own-4711/x"), _access(Kind.WRITE, "/tmp/own-4711", Outcome.REFUSED)
-    assert all(proposal.locked for proposal in _propose(read, made))
+    assert _patterns(_one(read, made)) == [["/tmp/**"]]
 
 
 def test_a_file_beside_the_manifest_is_granted_by_its_exact_path_only() -> None:
@@ -868,7 +898,7 @@ def test_reading_our_own_files_is_nobodys_question_and_writing_them_is(
 
 
 def test_a_file_of_one_run_that_was_read_and_written_is_one_question() -> None:
-    names = ("/tmp/app-build-4711/x", "/tmp/app-build-4712/x")
+    names = ("/dev/shm/psm_deadbeef", "/dev/shm/psm_0badcafe")
     seen = [
         _access(kind, name, outcome=Outcome.REFUSED)
         for name in names
@@ -879,7 +909,7 @@ def test_a_file_of_one_run_that_was_read_and_written_is_one_question() -> None:
 
     assert proposal.locked
     assert proposal.id == again.id
-    assert proposal.title == "write /tmp/app-build-*/x"
+    assert proposal.title == "write /dev/shm/psm_*"
 
 
 def _read(target: str, *, is_folder: bool = False, cause: str = "") -> Access:

@@ -33,4 +33,4 @@ def test_the_supervisors_policy_imports_nothing_heavy(module: str) -> None:
 
     assert f"buildperm.rules.{module}" in loaded
     assert not set(loaded) & set(HEAVY.split())
-    assert len(loaded) < 26  # `os` and what it needs are among them: there is no site module
+    assert len(loaded) <= 26  # `os` and what it needs are among them: there is no site module

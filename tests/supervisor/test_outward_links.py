@@ -252,3 +252,21 @@ def test_a_way_out_is_judged_where_it_ends(tmp_path: Path) -> None:
         (out / f"c{number}").symlink_to(f"c{number - 1}")
 
     assert len(scanned(out, "outward")) == out_dir.MOST_NAMED
+
+
+def test_a_link_to_the_package_is_fine_where_it_is_the_workspace(own_bench: Bench) -> None:
+    """Not all of it may be read where Cargo builds in it; but for that, it is its own."""
+    lay(own_bench)
+    folder = own_bench.package / "target/debug/build/x-1/out"
+    folder.mkdir(parents=True)
+    keys = own_bench.package / ".ssh"
+    keys.mkdir()
+    (keys / "id_ed25519").write_text("a key")
+
+    whole = own_bench.run(own_bench.script(links(("package", "~/crate"))))
+    held = own_bench.run(own_bench.script(links(("keys", "~/crate/.ssh"))))
+    own_bench.deny = {"read": ["$MANIFEST_DIR/include/**"]}
+    denied = own_bench.run(own_bench.script(links(("include", "~/crate/include"))))
+
+    assert whole.status == 0, whole.stderr
+    assert (held.status, denied.status) == (1, 1)

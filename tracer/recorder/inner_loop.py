@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ctypes import CDLL, PyDLL
 
     from buildperm.tracer.recorder.observation import Observer
+    from buildperm.tracer.recorder.own_folders import OwnFolders
     from buildperm.tracer.recorder.process_tree import Process, ProcessTree
     from buildperm.tracer.recorder.syscall_stops import InCall, SyscallStops
     from buildperm.tracer.recorder.writer import Writer
@@ -153,6 +154,14 @@ class InnerLoop:
         for path, how in shown.items():
             self._short.add_shown(path, len(path), how)
         self._short.set_looking(1)
+
+    def expect_own_folders(self, own: OwnFolders) -> None:
+        """Leave the calls to Python that may be about files in folders of the script's own."""
+        for shared in own.shared:
+            self._short.add_own_folder(shared, c_library.c_size_t(len(shared)))
+        own.on_seen = lambda path: self._short.add_visible(path, c_library.c_size_t(len(path)))
+        for path in own.apart:
+            own.on_seen(path)
 
     def know(self, tid: int, process: Process) -> None:
         """Answer the stops of a thread of `process`, which the recorder has just looked up.

@@ -1,8 +1,10 @@
 """Reads the calls that only look at a path, to find out what was looked at and not shown.
 
-stat(2), access(2), readlink(2), statfs(2) and chdir(2) fail where a sandbox wrapper does not show
-what is there. Nothing else would tell that: to a script it is missing. So they stop where there is
-a wrapper, and where everything is observed, as what is learnt has to hold within one.
+stat(2), access(2), readlink(2), getxattr(2), statfs(2) and chdir(2) fail where a sandbox wrapper
+does not show what is there. Nothing else would tell that: to a script it is missing. So they stop
+where there is a wrapper, and where everything is observed, as what is learnt has to hold within
+one. They also stop where a script has folders of its own: `OwnFolders` then moves those at what is
+in these, which is never hidden.
 
 Nearly all of them ask about what is shown, or is nowhere. These go on at once, without a second
 stop: the inner loop sees to that, or `Looks` where there is none. What is looked up for it is only
@@ -113,8 +115,10 @@ def handler(observer: Observer, _name: str, layout: LookLayout) -> Handler:
 
     def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
         looks = observer.looks
+        if looks is None:
+            return None  # It stops as the script has folders of its own: `OwnFolders`.
         path = observer.host_path(memory.c_string(tid, syscall[path_at]) or b"")
-        if looks is None or not path:
+        if not path:
             return None
         start = syscall[start_at] if start_at else AT_FDCWD
         flags = syscall[flags_at] if flags_at else fixed_flags

@@ -23,8 +23,8 @@ from buildperm.tracer.recorder.environment_reads import EnvironmentReads, file_i
 from buildperm.tracer.recorder.exec_calls import executed
 from buildperm.tracer.recorder.jobserver_tokens import JobserverTokens
 from buildperm.tracer.recorder.observation import Observer
+from buildperm.tracer.recorder.own_folders import OwnFolders
 from buildperm.tracer.recorder.own_proc import OwnProc
-from buildperm.tracer.recorder.own_shared_memory import OwnSharedMemory
 from buildperm.tracer.recorder.process_tree import (
     SIGKILL,
     OwnThreads,
@@ -46,7 +46,7 @@ from buildperm.tracer.recorder.syscall_stops import SyscallStops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from buildperm.tracer.recorder.frozen import FrozenProcess
     from buildperm.tracer.recorder.light_opens import LightOpens
@@ -85,7 +85,7 @@ class Recorder:
         self._affinity = self._inner.affinity if self._inner else CpuAffinity()
         self._tree = ProcessTree(writer)
         own = OwnThreads(self._tree.threads, self._is_wrapper)
-        self._observer = Observer(writer, calls, self._affinity.resume, own)
+        self._observer = Observer(writer, calls, self._resume_call, own)
         handlers = self._observer.handlers
         handlers |= signalling.handlers(
             calls,
@@ -189,11 +189,20 @@ class Recorder:
         """Have compilers that probe features make their temporary folders elsewhere."""
         self._syscalls.temporaries = temporaries
 
-    def give_shared_memory(self, folder: bytes, is_granted: Callable[[bytes], bool]) -> None:
-        """Keep names of shared memory in a folder: see `OwnSharedMemory`."""
-        hidden = self._observer.is_hidden
-        own = OwnSharedMemory(self._writer, self._calls, folder, is_granted, hidden)
-        self._syscalls.shared_memory = own
+    def give_folders(
+        self,
+        folder: bytes,
+        is_granted: Callable[[bytes], bool],
+        temporary: Mapping[bytes, bytes],
+        beside: tuple[bytes, bytes, Callable[..., bool]] | None = None,
+        given: Iterable[bytes] = (),
+    ) -> None:
+        """Keep what lies in shared folders in a folder: see `OwnFolders`."""
+        hides = self._observer.hides
+        own = OwnFolders(self._calls, folder, is_granted, hides, temporary, beside, given)
+        self._syscalls.own_folders = own
+        if self._inner:
+            self._inner.expect_own_folders(own)
 
     def expect_wrapper(
         self,
@@ -301,6 +310,10 @@ class Recorder:
             self._at_exec_stop(tid)
         elif event in (ptrace.EVENT_FORK, ptrace.EVENT_VFORK, ptrace.EVENT_CLONE):
             self._at_clone_stop(tid, process)
+        elif event == ptrace.EVENT_VFORK_DONE:
+            if self._syscalls.own_folders is not None:
+                self._syscalls.own_folders.at_vfork_done(tid, process.pid)
+            self._resume(tid, process, 0)
         elif event == ptrace.EVENT_STOP and signal != _SIGTRAP:  # a group-stop; SIGCONT ends it
             request(LISTEN, tid, None, None)
         elif event:
@@ -320,6 +333,13 @@ class Recorder:
         if self._inner:
             self._inner.know(tid, process)
         self._syscalls.at_seccomp_stop(tid, process)
+
+    def _resume_call(self, tid: int) -> None:
+        """Let a thread go on from the exit of a call that has been recorded."""
+        moved = self._syscalls.moved
+        if moved and tid in moved:
+            moved.pop(tid).put_back(tid)
+        self._affinity.resume(tid)
 
     def _is_wrapper(self, pid: int) -> bool:
         return pid in self._wrapper_pids
@@ -343,6 +363,8 @@ class Recorder:
         for tid in before.threads - {former}:
             self._syscalls.forget(tid)
             self._affinity.forget(tid)
+        if self._syscalls.own_folders is not None:
+            self._syscalls.own_folders.at_exec(former)
         program, requested, argv = executed(pid, self._syscalls.forget(former))
         if program:
             self._writer.executed(before, program, requested, argv, 0, False)

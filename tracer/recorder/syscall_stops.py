@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.brokered import Answer, Broker
     from buildperm.tracer.recorder.cpu_affinity import CpuAffinity
     from buildperm.tracer.recorder.observation import Decoded, Handler, OnExit, SyscallInfo
-    from buildperm.tracer.recorder.own_shared_memory import OwnSharedMemory
+    from buildperm.tracer.recorder.own_folders import MovedCall, OwnFolders
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.rustc_temporaries import RustcTemporaries
     from buildperm.tracer.recorder.writer import Writer
@@ -68,7 +68,10 @@ class SyscallStops:
         # Returns the call that a thread is in whose entry somebody else has handled.
         self.take: Callable[[int], InCall | None] = lambda _: None
         self.temporaries: RustcTemporaries | None = None
-        self.shared_memory: OwnSharedMemory | None = None
+        self.own_folders: OwnFolders | None = None
+        self.moved: dict[
+            int, MovedCall
+        ] = {}  # By thread, what is to be put back before it goes on.
         self.is_taken: Callable[[int], bool] = lambda _: False  # Tells whether there is one.
         # Returns what to do in the place of an open; see `OwnProc`.
         self.copy: Callable[[int, Process, Decoded, int, tuple[int, ...]], Substitute | None]
@@ -85,6 +88,9 @@ class SyscallStops:
     def forget(self, tid: int) -> Decoded | None:
         """Forget the call that `tid` is in, and return its arguments, if any were read."""
         pending = self._in_call.pop(tid, None) or self.take(tid)
+        self.moved.pop(tid, None)
+        if self.own_folders is not None:
+            self.own_folders.forget(tid)
         return pending and pending[1]
 
     def is_in_call(self, tid: int) -> bool:
@@ -108,6 +114,16 @@ class SyscallStops:
             and self._moves(tid, process, temporaries, syscall[0])
         ):
             return
+        moved = None
+        if self.own_folders is not None:
+            try:
+                moved = self.own_folders.moved(tid, syscall)
+            except ProcessLookupError:
+                return
+            except PermissionError:
+                pass  # Its handler says so.
+        if moved is not None:
+            syscall = moved.syscall
         handler = self.handlers.get(syscall[0])
         decoded = None
         if handler is not None:
@@ -125,11 +141,13 @@ class SyscallStops:
                     answer = broker(tid, process, syscall, decoded)
                 except ProcessLookupError:
                     return
+            if moved is not None:
+                moved.put_back(tid)
             self._answer(tid, process, syscall, handler, answer)
-        elif self.shared_memory is not None and (
-            own := self.shared_memory.redirected(tid, process, syscall, decoded)
-        ):
-            self._substitute(tid, process, None, own)
+        elif moved is not None:
+            self.moved[tid] = moved
+            arguments = syscall[1:7]
+            self._substitute(tid, process, handler, Substitute(syscall[0], arguments, decoded))
         elif handler is None or decoded is None:
             request(CONT, tid, None, None)
         elif syscall[0] in self._opens and (
@@ -232,6 +250,8 @@ class SyscallStops:
             if not registers.restore_call(tid, before, result):
                 kill(tid)
             elif handler is None or other.decoded is None:
+                if tid in self.moved:
+                    self.moved.pop(tid).put_back(tid)
                 request(CONT, tid, None, None)
             else:
                 handler[1](tid, process, decoded, result, refused)

@@ -50,10 +50,12 @@ struct text {
     char bytes[PATH_SIZE];
 };
 
-/* Reads the path at `address`. False where Python has to look: it is long, empty, not mapped, in /proc or in /dev/shm. */
+/* Reads the path at `address`. False where Python has to look: it is long, empty, not mapped, in /proc, or in a folder
+   in whose place the script has one of its own. */
 bool read_path(struct thread *thread, uint64_t address);
-/* The same of any path that is not long, empty or not mapped. */
-bool read_any_path(struct thread *thread, uint64_t address);
+/* Reads one that is only looked at. False where Python has to look: it is long, empty, not mapped, or in such a folder. */
+bool read_looked_at(struct thread *thread, uint64_t address);
+void forget_folders(void);
 /* Reads the link of an open file, or of the directory that relative paths start from. False where Python has to look:
    it is no path, was deleted, is too long, or lies in /proc. */
 bool read_descriptor(int tid, uint32_t number, struct text *found);

@@ -21,7 +21,55 @@ static bool ends(const char *bytes, size_t size, const char *with) {
     return size >= length && !memcmp(bytes + size - length, with, length);
 }
 
-bool read_any_path(struct thread *thread, uint64_t address) {
+enum { MOST_FOLDERS = 4, MOST_VISIBLE = 64, NAME_SIZE = 1024 };
+
+/* Folders of everybody in whose place the script has its own: own_folders.py. */
+static struct name {
+    size_t size;
+    char bytes[NAME_SIZE];
+} folders[MOST_FOLDERS], visible[MOST_VISIBLE];
+static size_t folder_count, visible_count;
+
+void forget_folders(void) { folder_count = visible_count = 0; }
+
+static void add_name(struct name *names, size_t *count, size_t most, const char *bytes, size_t size) {
+    if (*count >= most || size > NAME_SIZE) return;
+    memcpy(names[*count].bytes, bytes, size);
+    names[(*count)++].size = size;
+}
+
+EXPORTED void add_own_folder(const char *bytes, size_t size) { add_name(folders, &folder_count, MOST_FOLDERS, bytes, size); }
+
+/* What is in such a folder and is the machine's, as Python has found out. */
+EXPORTED void add_visible(const char *bytes, size_t size) { add_name(visible, &visible_count, MOST_VISIBLE, bytes, size); }
+
+/* Tells whether a path is that of a folder, or of something in it. */
+static bool is_in(const struct name *folder, const char *path, size_t size) {
+    size_t length = folder->size;
+    bool is_there = size >= length && !memcmp(path, folder->bytes, length);
+    return is_there && (size == length || path[length] == '/');
+}
+
+/* Tells whether what is visible in this folder, one of those that lie in one another, is the path or above it. */
+static bool is_visible(const struct name *folder, const char *path, size_t size) {
+    for (size_t at = 0; at < visible_count; at++) {
+        if (is_in(folder, visible[at].bytes, visible[at].size) && is_in(&visible[at], path, size)) return true;
+    }
+    return false;
+}
+
+/* Tells whether Python has to say whose a path is. It does so for each that is written in an unusual way. */
+static bool may_be_own(const char *path, size_t size) {
+    if (size < 2 || path[0] != '/') return false;
+    if (path[1] == '/' || path[1] == '.') return true;
+    bool is_led = memmem(path, size, "/..", 3);
+    for (size_t at = 0; at < folder_count; at++) {
+        if (is_in(&folders[at], path, size) && (is_led || !is_visible(&folders[at], path, size))) return true;
+    }
+    return false;
+}
+
+static bool read_any_path(struct thread *thread, uint64_t address) {
     /* process_vm_readv(2), RETURN VALUE: a partial transfer never splits a piece; the second page may not be mapped. */
     size_t first = PAGE - address % PAGE;
     if (first > READ_SIZE) first = READ_SIZE;
@@ -38,9 +86,12 @@ bool read_any_path(struct thread *thread, uint64_t address) {
     return true;
 }
 
+bool read_looked_at(struct thread *thread, uint64_t address) {
+    return read_any_path(thread, address) && !may_be_own(thread->path, thread->size);
+}
+
 bool read_path(struct thread *thread, uint64_t address) {
-    return read_any_path(thread, address) && !begins(thread->path, thread->size, "/proc/") &&
-           !begins(thread->path, thread->size, "/dev/shm/");
+    return read_looked_at(thread, address) && !begins(thread->path, thread->size, "/proc/");
 }
 
 bool is_of_system(const struct thread *thread) {

@@ -16,7 +16,7 @@
 #define SYSCALL_EXIT_STOP ((5 | 0x80) << 8 | 0x7f)
 
 enum {
-    MOST_CALLS = 24,
+    MOST_CALLS = 32,
     RESTARTING = 512, /* An errno from here on is for the kernel: it makes the call again. */
     UNTOLD = -1,      /* In the place of an argument that the call does not have. */
 };
@@ -71,6 +71,7 @@ EXPORTED int restart(void) {
     is_hiding = is_looking = false, wakeup = -1, taken.tid = 0;
     drop_threads();
     drop_shown();
+    forget_folders();
     forget_news();
     return restart_repeats() ? 0 : -1;
 }
@@ -125,10 +126,10 @@ static bool has_signal(void) {
     return true;
 }
 
-/* Lets a look go on, without a stop at its exit, at what is shown or is nowhere. */
+/* Lets a look go on, without a stop at its exit, at what is no folder of the script's own, and is shown or is nowhere. */
 static bool is_of_no_interest(struct thread *thread, const struct call *call, const uint64_t *arguments) {
+    if (!read_looked_at(thread, arguments[call->path])) return false;
     if (is_looking) {
-        if (!read_any_path(thread, arguments[call->path])) return false;
         thread->start = call->start == UNTOLD ? AT_FDCWD : (int)arguments[call->start];
         int flags = call->flags == UNTOLD ? call->fixed_flags : (int)arguments[call->flags];
         if (may_be_concealed(thread, !(flags & AT_SYMLINK_NOFOLLOW))) return false;
@@ -151,12 +152,13 @@ static bool moves_no_tokens(int tid, const struct info *info) {
 static bool at_entry(int tid) {
     struct thread *thread = find_thread(tid);
     struct info info;
-    if (!thread || thread->chain == UNKNOWN) return false;
+    if (!thread) return false;
     if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof info, &info) <= 0) return true; /* It is gone. */
     if (info.entry.data) return false; /* The call is to be refused, brokered, or is foreign. */
     const struct call *call = calls, *end = calls + call_count;
     while (call < end && (uint64_t)call->number != info.entry.number) call++;
     if (call != end && call->looks) return is_of_no_interest(thread, call, info.entry.arguments);
+    if (thread->chain == UNKNOWN) return false;
     if (call == end && moves_no_tokens(tid, &info)) {
         ptrace(PTRACE_CONT, tid, NULL, NULL);
         return true;
@@ -186,7 +188,8 @@ static bool is_plainly_found(const struct thread *thread) {
 static bool is_opened_before(const struct thread *thread, uint32_t descriptor) {
     struct repeat repeat = {thread->chain, false, thread->flags, 0, NULL, &found, thread};
     if (!read_descriptor(thread->tid, descriptor, &found)) return false;
-    if (found.size != thread->size || memcmp(found.bytes, thread->path, found.size)) {
+    bool is_same = found.size == thread->size && !memcmp(found.bytes, thread->path, found.size);
+    if (!is_same) {
         bool is_relative = thread->path[0] != '/';
         if (is_relative && !is_plainly_found(thread)) {
             if (!read_start(thread, &start)) return false;
@@ -194,7 +197,7 @@ static bool is_opened_before(const struct thread *thread, uint32_t descriptor) {
         }
         if ((!is_relative || repeat.start) && is_own(repeat.start, thread)) return false;
     }
-    bool is_plain = !repeat.start && (thread->path[0] != '/' || found.size == thread->size);
+    bool is_plain = !repeat.start && (thread->path[0] != '/' || is_same); /* Else another thread may have changed it. */
     if (is_looking && thread->flags & (O_PATH | O_DIRECTORY)) is_plain = false; /* Python knows what is not shown there. */
     if (count_repeat(&repeat) || (is_plain && note_news(&repeat))) return true;
     taken.can_note = true;
