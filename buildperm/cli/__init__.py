@@ -21,6 +21,7 @@ _COMMANDS = {
     "pending": "List what is left to decide, for people and for editors; builds nothing.",
     "decide": "Answer what `pending` lists.",
     "undo": "Take back what the last learn, review or decide wrote.",
+    "info": "Before you add a crate: what it and its dependencies would run and ask.",
     "check": "Without building, say whether build scripts and macros are as they were reviewed.",
     "ci": "Build, holding scripts, macros and compilers to their grants. Never asks.",
     "enable": "Always on: hold plain Cargo, editors and tests that build, to the grants.",
@@ -34,6 +35,7 @@ _COMMANDS = {
     "trace": "Look through what was recorded of a crate: processes and every event.",
     "env-diff": "Run a build script without a variable, and say whether anything differs.",
     "config": "Say where the configuration file is, and what it changes: colours, signs, keys.",
+    "index": "Make an index of permissions, which `info` reads without building.",
     "doctor": "Say what this machine enforces, proven by trying.",
     "demo": "See it at work: a bundled workspace with one crate that misbehaves.",
 }

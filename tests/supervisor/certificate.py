@@ -8,14 +8,14 @@ from pathlib import Path
 NAME = "example.test"
 
 
-def certificate(folder: Path) -> Path:
-    """Make a certificate for NAME, with its key beside it."""
+def certificate(folder: Path, alternative: str = f"DNS:{NAME}") -> Path:
+    """Make a certificate for NAME, or what is named in its place, with its key beside it."""
     made = folder / "certificate.pem"
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
             *("-nodes", "-days", "2", "-subj", f"/CN={NAME}", "-addext"),
-            *(f"subjectAltName=DNS:{NAME}", "-keyout", folder / "key.pem", "-out", made),
+            *(f"subjectAltName={alternative}", "-keyout", folder / "key.pem", "-out", made),
         ],
         check=True,
         capture_output=True,
