@@ -20,6 +20,7 @@ from typing import Any
 
 from corpus import trial
 from corpus.entries import HERE, load, lock_of
+from corpus.permissions import write_index
 from corpus.tables import DOCUMENT, document
 from corpus.workshop import StepError
 
@@ -58,7 +59,7 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=_SECONDS, metavar="S", help="of each")
     parser.add_argument("--folder", type=Path, default=HERE.parent / "target/corpus")
     parser.add_argument("--pin", action="store_true", help="only resolve, to the newest versions")
-    parser.add_argument("--table", action="store_true", help="only write the table")
+    parser.add_argument("--table", action="store_true", help="only write the table and the index")
     given = parser.parse_args()
     corpus = load()
     wanted = set(given.only or ())
@@ -88,6 +89,7 @@ def main() -> int:
             list(pool.map(lambda item: _one(*item), todo.items()))
     if not given.pin:
         write_table()
+        write_index(records())
     return 0
 
 
