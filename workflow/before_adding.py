@@ -78,4 +78,5 @@ def _recorded(
         built.failure,
         rivals,
         built.interrupted,
+        trial.project.replaced,
     )

@@ -20,7 +20,12 @@ from buildperm.report.build_failure import BuildFailure
 from buildperm.report.text import count
 from buildperm.workflow.evidence import time_ago
 from buildperm.workflow.index_source import PermissionIndex
-from buildperm.workflow.own_packages import OwnPackages
+from buildperm.workflow.own_packages import OwnPackages, can_replace
+
+_ENDS = {
+    True: "Cargo has to replace the one that you have, where its requirements allow that",
+    False: "`cargo add` would fail",
+}
 
 VERSION = 1
 """Of the JSON document; it changes when something is removed or means something else."""
@@ -30,6 +35,7 @@ _C = frozenset({"cc", "cmake", "autotools"})
 
 _NOT_EXPANDED = "macros not run: nothing in these crates uses them"
 _NOT_RUN = "not run: the build ended before"
+_NOT_BUILT = "not built: nothing here uses it"
 _REPLACED = "not run: Cargo's configuration replaces its build script"
 _NOT_KNOWN = "not in the index"
 
@@ -92,6 +98,7 @@ class CrateInformation:
     failure: BuildFailure | None  # Why it could not be built.
     rivals: Sequence[tuple[Package, Package]]  # Cannot be beside what the workspace has.
     interrupted: bool = False
+    replaced: frozenset[str] = frozenset()  # IDs of packages whose scripts Cargo does not run.
 
     @property
     def exit_code(self) -> int:
@@ -103,7 +110,7 @@ class CrateInformation:
         is_open = any(
             each.undecided
             or (each.entry is None and self.index is not None)
-            or SubjectKind.SCRIPT in each.missed
+            or (SubjectKind.SCRIPT in each.missed and self.index is not None)
             or (each.entry is not None and each.entry.failure)
             for each in self.packages
         )
@@ -144,9 +151,9 @@ class CrateInformation:
             yield f"  {'  '.join(cells)}"
         for package, rival in self.rivals:
             yield (
-                f"`cargo add` would fail: {shown(package.name)} {shown(package.version)} and "
-                f"{shown(rival.name)} {shown(rival.version)}, which you have, both link "
-                f"`{shown(package.links)}`."
+                f"{shown(package.name)} {shown(package.version)} and {shown(rival.name)} "
+                f"{shown(rival.version)}, which you have, both link `{shown(package.links)}`: "
+                f"{_ENDS[can_replace(package, rival)]}."
             )
         yield from self._provenance()
 
@@ -203,7 +210,9 @@ class CrateInformation:
             return _NOT_KNOWN
         if self.failure is not None or self.interrupted:
             return _NOT_RUN
-        return _NOT_EXPANDED if SubjectKind.SCRIPT not in each.missed else _REPLACED
+        if each.package.id in self.replaced:
+            return _REPLACED
+        return _NOT_EXPANDED if each.entry is not None else _NOT_BUILT
 
     def _provenance(self) -> Iterator[str]:
         if self.counts["macros"]:
@@ -252,6 +261,7 @@ class CrateInformation:
                     "links": package.links,
                     "brought": {"name": package.name, "version": package.version},
                     "owned": {"name": rival.name, "version": rival.version},
+                    "replaceable": can_replace(package, rival),
                 }
                 for package, rival in self.rivals
             ],

@@ -71,6 +71,25 @@ class OwnPackages:
         ]
 
 
+def can_replace(package: Package, rival: Package) -> bool:
+    """Tell whether one version may stand for another: Cargo takes them for compatible.
+
+    The Cargo book, "Specifying Dependencies": their first number that is not 0 is the same.
+    """
+    if (package.name, package.source) != (rival.name, rival.source):
+        return False
+    return _compatible(package.version) == _compatible(rival.version)
+
+
+def _compatible(version: str) -> tuple[str, ...]:
+    number, _, pre = version.partition("+")[0].partition("-")
+    if pre:
+        return (version,)
+    parts = number.split(".")
+    first = next((n for n, part in enumerate(parts) if part != "0"), len(parts) - 1)
+    return tuple(parts[: first + 1])
+
+
 def _identity(package: Package) -> tuple[str, str, str]:
     return package.name, package.version, package.source
 

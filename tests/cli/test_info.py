@@ -195,11 +195,15 @@ def test_what_the_workspace_has_is_told_and_nothing_of_it_is_used(
 
 
 def test_what_links_the_same_library_is_told(registry: Registry, tmp_path: Path) -> None:
-    workspace = registry.application(tmp_path / "ws", dependencies={"linked": "1"})
+    workspace = registry.application(tmp_path / "ws", dependencies={"linked": "=1.0.0"})
 
     found = _told(registry, workspace, "linked@2.0.0", code=3)
     (conflict,) = found["conflicts"]
     assert (conflict["links"], conflict["owned"]["version"]) == ("z", "1.0.0")
+    assert not conflict["replaceable"]
+
+    newer = _told(registry, workspace, "linked@1.1.0", code=3)
+    assert newer["conflicts"][0]["replaceable"]
 
     assert _told(registry, workspace, "linked@1.0.0", code=0)["conflicts"] == []
 

@@ -54,6 +54,7 @@ def trial_registry(folder: Path) -> Registry:
         "expanded", "1.0.0", {"src/lib.rs": "expander::nothing!();"}, dependencies={"expander": "1"}
     )
     registry.publish("linked", "1.0.0", {"build.rs": QUIET}, links="z")
+    registry.publish("linked", "1.1.0", {"build.rs": QUIET}, links="z")
     registry.publish("linked", "2.0.0", {"build.rs": QUIET}, links="z")
     registry.publish("gone", "1.0.0", {"build.rs": QUIET}, yanked=True)
     registry.publish(
