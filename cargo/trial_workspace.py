@@ -122,8 +122,33 @@ def trial_workspace(
             workspace_query.ask(toolchain, folder, variables, adding)
             project = Projects(folder, variables).open([*LEARN, *where])
         except BuildpermError as error:
-            raise _unknown(request, error) from error
+            exact = _without_adding(request, toolchain, folder, variables, manifest)
+            raise _unknown(request, exact or error) from error
         yield project
+
+
+def _without_adding(
+    request: CrateRequest,
+    toolchain: Toolchain,
+    folder: Path,
+    environment: Mapping[str, str],
+    manifest: Path,
+) -> BuildpermError | None:
+    """Have Cargo say why there is no such version; None where it says nothing of versions.
+
+    `cargo add` only says that it was not found, even of one that was withdrawn.
+    """
+    if not request.requirement:
+        return None
+    needed = f'\n[dependencies]\n{request.name} = "{request.requirement}"\n'
+    manifest.write_text(_MANIFEST + needed, encoding="utf-8")
+    try:
+        words = ["metadata", "--format-version", "1", "--manifest-path", str(manifest)]
+        workspace_query.ask(toolchain, folder, environment, words)
+    except BuildpermError as error:
+        said = str(error.args[0])
+        return error if "yanked" in said or "candidate versions" in said else None
+    return None
 
 
 def _unknown(request: CrateRequest, error: BuildpermError) -> BuildpermError:
@@ -134,7 +159,7 @@ def _unknown(request: CrateRequest, error: BuildpermError) -> BuildpermError:
     lines = [line.strip() for line in said.removeprefix(_OURS).splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(("Caused by", "required by package"))]
     spec = f"{request.name}@{request.requirement}" if request.requirement else request.name
-    return UnknownCrateError(f"Cargo cannot add `{spec}`: {'; '.join(told[:4])}", hint=error.hint)
+    return UnknownCrateError(f"Cargo cannot add `{spec}`: {'; '.join(told[:3])}", hint=error.hint)
 
 
 @contextmanager

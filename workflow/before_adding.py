@@ -32,7 +32,10 @@ def inform(request: CrateRequest, index: str | None, viewer: BuildViewer) -> Cra
     try:
         own = open_own()
     except BuildpermError as error:
-        console.print_warning(f"the workspace here is not compared with: {error.args[0]}")
+        why = str(error.args[0]).partition("\n")[0]
+        console.print_warning(
+            f"the workspace here is not compared with, nor asked what it requires: {why}"
+        )
         own = None
     chain = toolchain.resolve(Path.cwd(), os.environ)
     lock, stricter = (own.lock, own.policy) if own else (None, None)

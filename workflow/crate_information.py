@@ -37,6 +37,7 @@ _NOT_EXPANDED = "macros not run: nothing in these crates uses them"
 _NOT_RUN = "not run: the build ended before"
 _NOT_BUILT = "not built: nothing here uses it"
 _REPLACED = "not run: Cargo's configuration replaces its build script"
+_OTHER_FEATURES = "recorded with fewer features than these"
 _NOT_KNOWN = "not in the index"
 
 
@@ -64,9 +65,17 @@ class BroughtPackage:
 
     @property
     def is_baseline(self) -> bool:
-        """Tell whether all of it ran and asked for nothing."""
+        """Tell whether all of it ran, with the same features, and asked for nothing."""
         entry = self.entry
-        return entry is not None and not entry.asks and not entry.failure and not self.missed
+        return entry is not None and not (
+            entry.asks or entry.failure or self.missed or self.has_more_features
+        )
+
+    @property
+    def has_more_features(self) -> bool:
+        """Tell whether features are on that were not when it was recorded, as far as is known."""
+        known = self.entry.features if self.entry is not None else None
+        return known is not None and not {*self.package.features} <= {*known}
 
     @property
     def compiles_c(self) -> bool:
@@ -109,6 +118,7 @@ class CrateInformation:
             return self.failure.exit_code
         is_open = any(
             each.undecided
+            or each.has_more_features
             or (each.entry is None and self.index is not None)
             or (SubjectKind.SCRIPT in each.missed and self.index is not None)
             or (each.entry is not None and each.entry.failure)
@@ -198,6 +208,8 @@ class CrateInformation:
         why = self.unknown_because(each)
         if why:
             told.append(why)
+        if each.has_more_features:
+            told.append(_OTHER_FEATURES)
         if entry and entry.failure:
             told.append(shown(entry.failure))
         return "; ".join(told) or "baseline"
@@ -212,7 +224,7 @@ class CrateInformation:
             return _NOT_RUN
         if each.package.id in self.replaced:
             return _REPLACED
-        return _NOT_EXPANDED if each.entry is not None else _NOT_BUILT
+        return _NOT_BUILT if SubjectKind.SCRIPT in each.missed else _NOT_EXPANDED
 
     def _provenance(self) -> Iterator[str]:
         if self.counts["macros"]:
@@ -227,7 +239,8 @@ class CrateInformation:
             )
         if self.index is None:
             return
-        yield f"From the index {shown(self.index.place)}; nothing was built. {self._age()}"
+        told = f"From the index {shown(self.index.place)}; nothing was built. {self._age()}"
+        yield told.rstrip()
         yield f"SHA-256 of its list: {self.index.digest}"
         if any(each.entry is None for each in self.packages):
             yield "Without --index, what is not in it is built and recorded."

@@ -125,6 +125,22 @@ class IndexFolder:
         self._new.add(path)
         self.written += 1
 
+    def is_done(self, resolved: Iterable[str]) -> bool:
+        """Tell whether a build of just these packages is in it, even if not all of them ran."""
+        return not self._again and self._mark(resolved).exists()
+
+    def note_done(self, resolved: Iterable[str]) -> None:
+        """Note that a build of just these packages is in it.
+
+        Raises:
+            BuildpermError: That cannot be written.
+        """
+        _write(self._mark(resolved), b"")
+
+    def _mark(self, resolved: Iterable[str]) -> Path:
+        digest = hashlib.sha256("\n".join(resolved).encode()).hexdigest()
+        return self.folder / ".done" / digest
+
     def seal(self) -> str:
         """Write the list anew from the entries that are there; return its SHA-256.
 
@@ -216,7 +232,11 @@ def _record(
     index: IndexFolder, request: CrateRequest, chain: Toolchain, viewer: BuildViewer
 ) -> int:
     with open_trial(request, chain, None, None) as trial:
-        if not any(_is_wanted(index, trial, each.id) for each in trial.packages()):
+        packages = trial.packages()
+        resolved = sorted(f"{each.id} {','.join(each.features)}" for each in packages)
+        if index.is_done(resolved) or not any(
+            _is_wanted(index, trial, each.id) for each in packages
+        ):
             return ExitCode.OK
         built = trial.build(viewer, f"index  {request.name}")
         for package_id, entry in built.entries.items():
@@ -227,6 +247,7 @@ def _record(
         if built.failure is not None:
             console.print_message(f"{request.name}: the build failed; what ran is in the index")
             return built.failure.exit_code
+        index.note_done(resolved)
     return ExitCode.OK
 
 

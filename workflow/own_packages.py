@@ -13,7 +13,7 @@ from buildperm.policy.compilation import EffectiveGrants, effective
 from buildperm.policy.grants import CrateGrants, Policy, matching
 from buildperm.policy.permission_entry import Ask, PermissionEntry
 from buildperm.policy.presets import PRESETS
-from buildperm.workflow.workspace import Workspace, open_workspace
+from buildperm.workflow.workspace import Workspace, open_contexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,8 @@ def open_own() -> OwnPackages | None:
     """
     if not any((folder / "Cargo.toml").is_file() for folder in _upwards()):
         return None
-    workspace = open_workspace([], default=("check",))
+    # Locked, as nothing of it is to be changed.
+    workspace = open_contexts([], locked=True)[0]
     try:
         lock = (workspace.project.metadata.root / "Cargo.lock").read_bytes()
     except OSError:

@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from buildperm.policy.permission_entry import dumped
 from tests.cli.trial_registry import trial_registry
 from tests.command import buildperm, is_orderly
 from tests.registry import Registry
@@ -115,6 +116,7 @@ def test_a_macro_is_told_from_one_that_nothing_uses(registry: Registry, tmp_path
     assert unused["packages"][0]["unknown_because"].startswith("macros not run")
 
 
+@pytest.mark.slow
 def test_features_are_those_of_the_command_line(registry: Registry, tmp_path: Path) -> None:
     folder = _empty(tmp_path)
     assert _told(registry, folder, "optional", code=3)["packages"][0]["features"] == [
@@ -135,7 +137,8 @@ def test_what_is_not_there_is_one_clear_error(
 ) -> None:
     extra = registry.environment | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     told = buildperm("info", "--", crate, folder=_empty(tmp_path), extra=extra)
-    assert (told.returncode, told.stdout) == (2, "")
+    assert (told.returncode, told.stdout) == (2, ""), told.stderr
+    assert ("yanked" in told.stderr) == (crate == "gone@1.0.0"), told.stderr
     assert told.stderr.startswith("buildperm: ")
     assert len(told.stderr.splitlines()) <= 2
     assert is_orderly(told.stderr)
@@ -157,6 +160,7 @@ def test_a_build_that_fails_is_said_with_what_was_seen(registry: Registry, tmp_p
     }
 
 
+@pytest.mark.slow
 def test_a_whole_version_means_that_one(registry: Registry, tmp_path: Path) -> None:
     folder = _empty(tmp_path)
     assert _told(registry, folder, "runner@1.0.0", code=3)["crate"]["version"] == "1.0.0"
@@ -226,7 +230,8 @@ def test_an_index_is_made_once_and_read_without_building(
     made = buildperm("index", str(index), "runner", folder=folder, extra=extra)
     assert made.returncode == 0, made.stderr
     files = _tree(index)
-    assert sorted(Path(path).relative_to(index).as_posix() for path in files) == [
+    told = [Path(path).relative_to(index).as_posix() for path in files]
+    assert sorted(path for path in told if not path.startswith(".done/")) == [
         "index.json",
         "qu/ie/quiet/1.0.0.json",
         "ru/nn/runner/1.1.0.json",
@@ -237,16 +242,38 @@ def test_an_index_is_made_once_and_read_without_building(
     assert (again.returncode, _tree(index)) == (0, files)
     assert "Compiling" not in again.stderr
 
+    # What is used by nothing has no entry, and is not built once more for that.
+    for _ in range(2):
+        unused = buildperm("index", str(index), "expander", folder=folder, extra=extra)
+        assert unused.returncode == 0, unused.stderr
+    assert "expander" in unused.stderr
+    assert "Compiling" not in unused.stderr
+
     found = _told(registry, folder, "runner", "--index", f"{index}#{digest}", code=3)
     assert found["index"]["sha256"] == digest.removeprefix("sha256=")
     assert found["packages"][0]["undecided"] == ["run perl"]
     assert _told(registry, folder, "quiet", "--index", str(index), code=0)["packages"]
+
+    # What was recorded without a feature says nothing about it.
+    words = ("optional", "--no-default-features", "--index", str(index))
+    path = index / "op/ti/optional/1.0.0.json"
+    recorded = buildperm("index", str(index), "optional", folder=folder, extra=extra)
+    assert recorded.returncode == 0, recorded.stderr
+    assert _told(registry, folder, *words, code=3)["counts"]["baseline"] == 0
+    document = json.loads(path.read_text()) | {"features": [], "asks": [], "risk": "none"}
+    document["permissions"] = {key: [] for key in document["permissions"]}
+    path.write_bytes(dumped(document))
+    sealed = buildperm("index", str(index), folder=folder, extra=extra)
+    assert sealed.returncode == 0, sealed.stderr
+    assert _told(registry, folder, *words, code=0)["counts"]["baseline"] == 1
+    assert _told(registry, folder, "optional", *words[2:], code=3)["counts"]["baseline"] == 0
 
     # The older version is not in it, and so nobody knows.
     older = _told(registry, folder, "runner@1.0.0", "--index", str(index), code=3)
     assert older["packages"][0]["unknown_because"] == "not in the index"
 
 
+@pytest.mark.slow
 def test_an_index_of_what_a_workspace_has_recorded(registry: Registry, tmp_path: Path) -> None:
     workspace = registry.application(tmp_path / "ws", dependencies={"runner": "1"})
     index = tmp_path / "index"
