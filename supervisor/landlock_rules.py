@@ -57,7 +57,7 @@ _NEVER_LEARNT = (
     *(b"/run/user", b"/run/secrets", b"/run/credentials", b"/run/dbus", b"/run/lock"),
     # Habits of programs, see `baseline.QUIET`: what is refused later without a word is refused now.
     *(b"/sys/fs/cgroup", b"/sys/fs/selinux", b"/selinux", b"/etc/selinux", b"/etc/gnutls"),
-    *(b"/run/nscd", b"/var/run/nscd", b"/var/cache/nscd", b"/var/lib/sss"),
+    *(b"/run/nscd", b"/var/run/nscd", b"/var/cache/nscd", b"/var/lib/sss", b"/var/cache/ldconfig"),
     *(b"/run/systemd/userdb", b"/var/run/systemd/userdb", b"/run/host/userdb"),
 )
 

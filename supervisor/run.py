@@ -251,6 +251,8 @@ class Run:
         mounts.cover(covered - set(rights))
         # What LD_LIBRARY_PATH names each loader looks at.
         searched = variables.get(b"LD_LIBRARY_PATH", b"").split(b":")
+        # Cargo and rustup look at their own folders, even where there is nothing for them.
+        searched += [variables.get(name, b"") for name in (b"CARGO_HOME", b"RUSTUP_HOME")]
         searched = [os.path.realpath(path) for path in searched if path.startswith(b"/")]
         mounts.show_folders((*bubblewrap.EVERYWHERE, *searched))
         closed = settings.closed(self.session, self.settings)
