@@ -6,55 +6,86 @@ before and holds it when it runs again. Macro libraries stay as they are: whose 
 
 from __future__ import annotations
 
+import hashlib
 import os
+import secrets
+import stat
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildperm.cargo import dep_info, units
+from buildperm.errors import BuildpermError
+from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from buildperm.cargo.metadata import Metadata
     from buildperm.cargo.target_directory import TargetDirectory
 
 _MARK = b"\n# real: "
-_ON = b"\non="
-_TAIL = 4096
+_MOST = 1 << 20  # More than a stub has.
 
 
-def adopt(target: Path, stub: bytes) -> int:
+def adopt(target: Path, stub: bytes, known: Collection[str]) -> int:
     """Put stubs in place of the build scripts of a target directory; return of how many.
 
     Both names of a program are one file, of the same age as it was: Cargo's fingerprints hold.
 
+    Args:
+        target: The target directory, without links.
+        stub: What each of them is to begin with.
+        known: Digests of all such beginnings: `cargo.standing_state.note_stub`.
+
     Raises:
-        OSError: It cannot be done.
+        BuildpermError: It cannot be done, or Cargo would find a build script behind a link.
     """
+    _refuse_links(target)
     count = 0
-    for program, names in _programs(target):
-        if is_stub(program):
-            continue
-        about = program.stat()
-        real = program.with_name(f"{program.name}.real")
-        fresh = program.with_name(f"{program.name}.stub.{os.getpid()}")
-        text = stub + b"# real: " + os.fsencode(real.name) + b"\n"
-        fresh.write_bytes(text)
-        fresh.chmod(about.st_mode & 0o777 | 0o100)
-        os.utime(fresh, ns=(about.st_atime_ns, about.st_mtime_ns))
-        if real.exists():
-            real.unlink()
-        os.link(program, real)  # There is a program by each name at any time.
-        for name in names[1:]:
-            second = fresh.with_name(f"{fresh.name}.2")
-            os.link(fresh, second)
-            second.replace(name)
-        fresh.replace(program)
-        count += 1
+    try:
+        for program, names in _programs(target):
+            if not is_stub(program, known):
+                _replace(program, names, stub)
+                count += 1
+    except OSError as error:
+        raise BuildpermError(
+            f"cannot put stubs into `{_named(target)}`: {error.strerror}",
+            hint="Make it writable, or run `cargo clean`.",
+        ) from error
     return count
 
 
-def give_back(target: Path) -> int:
+def _replace(program: Path, names: list[Path], stub: bytes) -> None:
+    about = program.stat()
+    real = program.with_name(f"{program.name}.real")
+    # A checkout may have brought this folder along: no name in it is free just because it is ours.
+    descriptor, made = tempfile.mkstemp(prefix=f"{program.name}.stub.", dir=program.parent)
+    fresh = Path(made)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(stub + b"# real: " + os.fsencode(real.name) + b"\n")
+            os.fchmod(descriptor, about.st_mode & 0o777 | 0o100)
+        os.utime(fresh, ns=(about.st_atime_ns, about.st_mtime_ns))
+        if not (_has_mark(program) and _is_regular(real)):  # Else it is a stub of another version.
+            real.unlink(missing_ok=True)
+            os.link(program, real)  # There is a program by each name at any time.
+        _link_over(fresh, names[1:])
+        fresh.replace(program)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def _link_over(program: Path, names: list[Path]) -> None:
+    """Give a program further names, whatever has these."""
+    for name in names:
+        second = program.with_name(f"{name.name}.{secrets.token_hex(8)}")
+        os.link(program, second)
+        second.replace(name)
+
+
+def give_back(target: Path, known: Collection[str]) -> int:
     """Put the build scripts of a target directory back where stubs of ours are; return how many.
 
     Raises:
@@ -63,34 +94,64 @@ def give_back(target: Path) -> int:
     count = 0
     for program, names in _programs(target):
         real = program.with_name(f"{program.name}.real")
-        if not is_stub(program) or not real.is_file():
+        if not is_stub(program, known) or not _is_regular(real):
             continue
         about = program.stat()
         os.utime(real, ns=(about.st_atime_ns, about.st_mtime_ns))
-        for name in names[1:]:
-            second = real.with_name(f"{real.name}.2")
-            os.link(real, second)
-            second.replace(name)
+        _link_over(real, names[1:])
         real.replace(program)
         count += 1
     return count
 
 
-def without_stub(target: Path) -> list[Path]:
+def without_stub(target: Path, known: Collection[str]) -> list[Path]:
     """List the build scripts in a target directory that would run unheld."""
-    return [program for program, _ in _programs(target) if not is_stub(program)]
+    led = units.programs(target, follows=True)
+    return [program for program in led if not is_stub(program, known)]
 
 
-def is_stub(program: Path) -> bool:
-    """Tell whether a program is a stub of always on."""
+def is_stub(program: Path, known: Collection[str]) -> bool:
+    """Tell whether a program is a stub of always on, all of it.
+
+    Whoever wrote a build script has a say in each of its bytes.
+    """
+    head, mark, _ = _content(program).rpartition(_MARK)
+    return bool(mark) and hashlib.sha256(head + b"\n").hexdigest() in known
+
+
+def _has_mark(program: Path) -> bool:
+    return _MARK in _content(program)
+
+
+def _content(program: Path) -> bytes:
+    """Return what is in a program; nothing where it is too large for a stub."""
     try:
         with program.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL))
-            end = file.read()
+            content = file.read(_MOST + 1)
+    except OSError:
+        return b""
+    return content if len(content) <= _MOST else b""
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
         return False
-    return _MARK in end and _ON in end
+
+
+def _refuse_links(target: Path) -> None:
+    for program in units.programs(target, follows=True):
+        if os.path.realpath(program) != str(program):
+            raise BuildpermError(
+                f"a link leads to the build script `{_named(program)}`, so it cannot be held",
+                hint=f"Remove the link on that path below `{_named(target)}`, or run "
+                "`cargo clean`.",
+            )
+
+
+def _named(path: Path) -> str:
+    return encode(os.fsencode(path))
 
 
 def _programs(target: Path) -> Iterator[tuple[Path, list[Path]]]:

@@ -10,6 +10,7 @@ what Cargo's configuration names has to be there when buildperm is not.
     run/PID-STARTED      leads a Cargo that runs to its session
     unheld/              where a Cargo is led to that is not held
     seen/HASH.json       which build scripts and macros an enrolled workspace had
+    stubs/DIGEST         a beginning of stubs that was in use: see `cargo.adopted_scripts`
     servers/HASH         leads to the server for macros of an enrolled workspace
 """
 
@@ -145,8 +146,31 @@ def make(place: Path) -> None:
         OSError: It cannot be made.
     """
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in ("homes", "sessions", "contexts", "run", "unheld", "servers"):
+    for name in ("homes", "sessions", "contexts", "run", "unheld", "servers", "stubs"):
         (place / name).mkdir(mode=0o700, exist_ok=True)
+
+
+def note_stub(place: Path, stub: bytes) -> frozenset[str]:
+    """Note what stubs begin with; return the digests of all that was noted.
+
+    Raises:
+        BuildpermError: It cannot be noted.
+    """
+    folder = place / "stubs"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / hashlib.sha256(stub).hexdigest()).touch(mode=0o600)
+    except OSError as error:
+        raise _unusable(place, error) from error
+    return noted_stubs(place)
+
+
+def noted_stubs(place: Path) -> frozenset[str]:
+    """Return the digests of all that stubs have begun with."""
+    try:
+        return frozenset(os.listdir(place / "stubs"))
+    except OSError:
+        return frozenset()
 
 
 def add_target(place: Path, target: Path) -> None:

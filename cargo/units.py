@@ -199,36 +199,43 @@ def without_stub(target_directory: Path, stub: bytes) -> list[Path]:
     ]
 
 
-def programs(target_directory: Path) -> Iterator[Path]:
-    """Yield what Cargo runs as build scripts: stubs, unless something went wrong."""
-    for folder in _units(target_directory):
-        for entry in entries(_program_folder(folder)):
-            # Beside it lie NAME.d, NAME.real, and NAME.stub.PID of a wrapper that was killed.
-            is_named_so = entry.name.startswith(_PROGRAMS) and "." not in entry.name
-            if is_named_so and entry.is_file(follow_symlinks=False):
-                yield Path(entry.path)
+def programs(target_directory: Path, *, follows: bool = False) -> Iterator[Path]:
+    """Yield what Cargo runs as build scripts: stubs, unless something went wrong.
+
+    Cargo follows links on the way there. With `follows`, so does this.
+    """
+    for unit in _units(target_directory, follows=follows):
+        for folder in _program_folders(unit):
+            for entry in entries(folder):
+                # Beside it lie NAME.d, NAME.real, and NAME.stub.PID of a wrapper that was killed.
+                is_named_so = entry.name.startswith(_PROGRAMS) and "." not in entry.name
+                if is_named_so and entry.is_file(follow_symlinks=follows):
+                    yield Path(entry.path)
 
 
-def _program_folder(unit: Path) -> Path:
-    """Return where the program of a unit would be; never OUT_DIR, which is the script's to fill."""
-    beside = entries(unit / "fingerprint")
-    is_linked_here = any(entry.name.startswith(_MARKED) for entry in beside)
-    return unit / "out" if is_linked_here else unit
+def _program_folders(unit: Path) -> Iterator[Path]:
+    """Yield where the program of a unit may be; never OUT_DIR, which is the script's to fill.
+
+    Whoever made a target directory may have put marks of one layout into units of the other.
+    """
+    yield unit
+    if any(entry.name.startswith(_MARKED) for entry in entries(unit / "fingerprint")):
+        yield unit / "out"
 
 
 def _unit_of(program: Path) -> Path:
     return program.parent.parent if program.parent.name == "out" else program.parent
 
 
-def _units(target_directory: Path) -> Iterator[Path]:
+def _units(target_directory: Path, *, follows: bool = False) -> Iterator[Path]:
     """Yield the folders of all units of both layouts; a layout's empty levels do no harm."""
-    for build in build_folders(target_directory):
+    for build in build_folders(target_directory, follows=follows):
         for package in entries(build):
-            if not package.is_dir(follow_symlinks=False):
+            if not package.is_dir(follow_symlinks=follows):
                 continue
             yield Path(package.path)
             for unit in entries(Path(package.path)):
-                if _is_hash(unit.name) and unit.is_dir(follow_symlinks=False):
+                if _is_hash(unit.name) and unit.is_dir(follow_symlinks=follows):
                     yield Path(unit.path)
 
 
@@ -236,13 +243,13 @@ def _is_hash(name: str) -> bool:
     return len(name) == 16 and set(name) <= set("0123456789abcdef")
 
 
-def build_folders(target_directory: Path) -> Iterator[Path]:
+def build_folders(target_directory: Path, *, follows: bool = False) -> Iterator[Path]:
     """Yield `PROFILE/build` and `TARGET/PROFILE/build`."""
     for profile in entries(target_directory):
-        if profile.is_dir(follow_symlinks=False):
+        if profile.is_dir(follow_symlinks=follows):
             yield Path(profile.path) / "build"
             for inner in entries(Path(profile.path)):
-                if inner.name != "build" and inner.is_dir(follow_symlinks=False):
+                if inner.name != "build" and inner.is_dir(follow_symlinks=follows):
                     yield Path(inner.path) / "build"
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
@@ -12,7 +14,6 @@ from buildperm.sandbox import private_cache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from buildperm.cargo.toolchain import Toolchain
 
@@ -42,12 +43,36 @@ def ask(
         BuildpermError: There is no manifest, or Cargo cannot use it; with Cargo's own words.
     """
     # A build directory that is moved by `--config` cannot be moved back by the environment.
-    variables = toolchain.environment(environment) | {
-        "CARGO_BUILD_BUILD_DIR": build_directory(toolchain)
-    }
+    moved = {"CARGO_BUILD_BUILD_DIR": build_directory(toolchain)}
+    return _ask(toolchain, folder, toolchain.environment(environment) | moved, words)
+
+
+def users_build_directory(
+    toolchain: Toolchain, folder: Path, environment: Mapping[str, str]
+) -> Path | None:
+    """Return where Cargo compiles by itself, without links; None before Cargo 1.91.
+
+    That is the target directory, unless `build.build-dir` says otherwise: cargo-metadata(1). Rustc
+    is asked nothing for that, so nothing is kept there.
+
+    Raises:
+        BuildpermError: There is no manifest, or Cargo cannot use it.
+    """
+    words = ("metadata", "--format-version", "1", "--no-deps", "--offline")
+    answered = _ask(toolchain, folder, toolchain.environment(environment), words)
+    try:
+        found = json.loads(answered).get("build_directory")
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise BuildpermError(f"`cargo metadata` answered something unknown: {error}") from error
+    return Path(os.path.realpath(found)) if isinstance(found, str) else None
+
+
+def _ask(
+    toolchain: Toolchain, folder: Path, variables: dict[str, str], words: Sequence[str]
+) -> bytes:
     # It asks rustc about the platforms; which program that is, is not for the workspace to say.
     no_wrapper = "" if "=" in str(toolchain.rustc) else _NO_WRAPPER
-    variables |= {
+    variables = variables | {
         "RUSTC": str(toolchain.rustc),
         "RUSTC_WRAPPER": no_wrapper,
         "RUSTC_WORKSPACE_WRAPPER": no_wrapper,

@@ -18,6 +18,7 @@ from buildperm.cargo import (
     standing_state,
     toolchain,
     units,
+    workspace_query,
 )
 from buildperm.cargo.standing_state import ChangedConfiguration, StandingState
 from buildperm.cargo.target_directory import TargetDirectory, script_text
@@ -26,6 +27,8 @@ from buildperm.presentation import console
 from buildperm.workflow.workspace import open_workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from buildperm.workflow.workspace import Workspace
 
 _WRAPPER = Path(configuration.__file__).with_name("standing-wrapper.sh")
@@ -94,9 +97,10 @@ def disable(*, is_user: bool) -> None:
                 _restore(changed)
         standing_state.forget_contexts(place)
         kept = []
+        known = standing_state.noted_stubs(place)
         for target in map(Path, state.targets):
             if root is None or not state.is_on or target.is_relative_to(root):
-                _give_back(target)
+                _give_back(target, known)
             else:
                 kept.append(str(target))
         if state.is_on:
@@ -174,24 +178,30 @@ def _write_wrappers(place: Path, folder: Path, path: Path, before: dict[str, str
 
 
 def _adopt(place: Path, workspace: Workspace) -> None:
-    """Have the build scripts held that Cargo has compiled before."""
-    metadata = workspace.project.metadata
-    directory = TargetDirectory(metadata.target_directory, place, place)
-    try:
-        count = adopted_scripts.adopt(metadata.target_directory, directory.stub_text())
-        adopted_scripts.attribute_macros(directory, metadata)
-    except OSError as error:
-        raise BuildpermError(
-            f"cannot put stubs into `{metadata.target_directory}`: {error.strerror}",
-            hint="Make it writable, or run `cargo clean`.",
-        ) from error
-    if count:
-        standing_state.add_target(place, metadata.target_directory)
+    """Have the build scripts held that Cargo has compiled before, where it compiles by itself."""
+    project = workspace.project
+    metadata = project.metadata
+    built = workspace_query.users_build_directory(
+        project.toolchain, project.folder, project.environment
+    )
+    for target in dict.fromkeys((metadata.target_directory, built or metadata.target_directory)):
+        directory = TargetDirectory(target, place, place)
+        stub = directory.stub_text()
+        count = adopted_scripts.adopt(target, stub, standing_state.note_stub(place, stub))
+        try:
+            adopted_scripts.attribute_macros(directory, metadata)
+        except OSError as error:
+            raise BuildpermError(
+                f"cannot write into `{directory.state}`: {error.strerror}",
+                hint="Make it writable, or run `cargo clean`.",
+            ) from error
+        if count:
+            standing_state.add_target(place, target)
 
 
-def _give_back(target: Path) -> None:
+def _give_back(target: Path, known: Collection[str]) -> None:
     try:
-        adopted_scripts.give_back(target)
+        adopted_scripts.give_back(target, known)
         for recording in units.recordings(target):  # Of what ran while it was on.
             shutil.rmtree(recording.parent, ignore_errors=True)
         shutil.rmtree(TargetDirectory(target).state, ignore_errors=True)

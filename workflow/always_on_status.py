@@ -94,7 +94,7 @@ def status(folder: Path, *, tries: bool = True) -> AlwaysOnStatus:
     if wrapped:
         lines.append(f"calls `{wrapped}` in its turn")
     problems += _aliases(folder, cargo_home)
-    problems += _unheld(state)
+    problems += _unheld(place, state)
     if tries and wrapped is not None:
         tried = _tried(folder, place)
         (lines if tried.startswith("proven") else problems).append(tried)
@@ -134,10 +134,11 @@ def _aliases(folder: Path, cargo_home: Path) -> Iterator[str]:
             yield f"the alias `{name}` names another wrapper: change it"
 
 
-def _unheld(state: StandingState) -> Iterator[str]:
+def _unheld(place: Path, state: StandingState) -> Iterator[str]:
     """Say where build scripts lie that would run unheld."""
+    known = standing_state.noted_stubs(place)
     for target in map(Path, state.targets):
-        found = adopted_scripts.without_stub(target) if target.is_dir() else []
+        found = adopted_scripts.without_stub(target, known) if target.is_dir() else []
         if found:
             yield (
                 f"{len(found)} build scripts in {target} have no stub, `{found[0].name}` first: "

@@ -331,7 +331,8 @@ class _Preparation:
             project, policy, directory, spelt=self._spelt or str(target)
         )
         self._inputs |= {*programs}
-        adopted_scripts.adopt(target, directory.stub_text())
+        stub = directory.stub_text()
+        adopted_scripts.adopt(target, stub, standing_state.note_stub(self._place, stub))
         adopted_scripts.attribute_macros(directory, project.metadata)
         standing_state.add_target(self._place, target)
         if enrolled is not None and root == enrolled:

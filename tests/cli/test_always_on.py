@@ -306,6 +306,20 @@ def test_a_wrapper_that_was_there_is_called_in_its_turn(
 
 
 @pytest.mark.slow
+def test_what_was_built_in_a_build_directory_is_held(machine: PersonsMachine) -> None:
+    settings = machine.workspace / ".cargo/config.toml"
+    settings.parent.mkdir()
+    settings.write_text('[build]\nbuild-dir = "built"\n')  # Older Cargos leave it out.
+    (machine.workspace / "lib/build.rs").write_text(machine.steals)
+    machine.cargo("build")
+    assert machine.loot() == _REACHED
+
+    machine.enable()
+    machine.cargo("build", more={"AGAIN": "1"})
+    assert machine.loot() == _NOTHING
+
+
+@pytest.mark.slow
 def test_variables_of_a_project_do_not_lead_to_another_session(machine: PersonsMachine) -> None:
     (machine.workspace / "lib/build.rs").write_text(machine.steals)
     machine.enable()
