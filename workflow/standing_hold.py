@@ -47,6 +47,9 @@ def main(words: Sequence[str]) -> int:
         sys.stderr.write("buildperm: the Cargo that was to be held has ended\n")
         return _CANNOT
     spelt = _spelt_target(call, os.environ)
+    # A project sets what it likes for compilers and scripts (`[env]`): where a cache is, and PATH.
+    os.environ.clear()
+    os.environ.update(invocation.environment)
     kept = place / "contexts" / f"{_digest((*invocation.lasting, spelt))}.json"
     found = _still_true(kept)
     if found is not None and Path(found.folder, "buildperm-rustc-wrapper").exists():
