@@ -147,6 +147,18 @@ def effective_wrapper(
     return next(_wrappers((), files, folder, environment), ("", ""))
 
 
+def nearer(folder: Path, cargo_home: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Yield what is configured nearer than in CARGO_HOME: what paths are relative to, and the rest.
+
+    Raises:
+        BuildpermError: A file is broken.
+    """
+    own = cargo_home.resolve()
+    for path in _files(folder.resolve(), cargo_home):
+        if path.parent.resolve() != own:
+            yield from ((layer.root, layer.settings) for layer in _load(path))
+
+
 def alias_words(folder: Path, cargo_home: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """Return what aliases stand for, by name.
 

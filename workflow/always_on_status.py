@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from buildperm.cargo import (
     adopted_scripts,
     configuration,
+    nearer_settings,
     standing_state,
     toolchain,
 )
@@ -84,6 +85,8 @@ def status(folder: Path, *, tries: bool = True) -> AlwaysOnStatus:
     ]
     found, by = configuration.effective_wrapper(folder, cargo_home, os.environ)
     wrapped = configuration.wrapped_by(found)
+    if not Path(found).is_relative_to(place):  # Somebody else's may look like ours.
+        wrapped = None
     problems = []
     if wrapped is None:
         problems.append(_outranked(state, found, by, cargo_home))
@@ -94,6 +97,7 @@ def status(folder: Path, *, tries: bool = True) -> AlwaysOnStatus:
     if wrapped:
         lines.append(f"calls `{wrapped}` in its turn")
     problems += _aliases(folder, cargo_home)
+    problems += nearer_settings.unheld(folder, cargo_home, os.environ)
     problems += _unheld(place, state)
     if tries and wrapped is not None:
         tried = _tried(folder, place)

@@ -333,6 +333,65 @@ def test_variables_of_a_project_do_not_lead_to_another_session(machine: PersonsM
 
 
 @pytest.mark.slow
+def test_variables_of_a_project_do_not_say_where_the_programs_are_that_hold(
+    machine: PersonsMachine, tmp_path: Path
+) -> None:
+    seen = 'fn main() { println!("cargo::warning={}", env!("XDG_CACHE_HOME")); }\n'
+    (machine.workspace / "lib/build.rs").write_text(seen)
+    machine.enable()
+    settings = machine.workspace / ".cargo/config.toml"
+    settings.parent.mkdir()
+    theirs = "".join(
+        f'{name} = {{ value = "{tmp_path / name}", force = true }}\n'
+        for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME")
+    )
+    settings.write_text(f"[env]\n{theirs}")
+    built = machine.cargo("build")
+    assert built.returncode == 0, built.stderr
+    assert str(tmp_path / "XDG_CACHE_HOME") in built.stderr  # What it compiles sees them.
+    assert not list(tmp_path.glob("XDG_*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("[build]\nrustdoc = 'mine'\n", "outranks it: documentation"),
+        ("[build]\nrustc = 'rustc'\n", "`build.rustc` of"),
+        ("[env]\nLD_PRELOAD = ''\n", "`LD_PRELOAD` in `[env]` of"),
+        ("[env]\nLDFLAGS = ''\nCC = 'cc'\n[build]\njobs = 2\n", ""),
+    ],
+    ids=["rustdoc", "rustc", "loader", "honest"],
+)
+def test_status_finds_what_a_project_has_run_unheld(
+    machine: PersonsMachine, settings: str, said: str
+) -> None:
+    machine.enable()
+    path = machine.workspace / ".cargo/config.toml"
+    path.parent.mkdir()
+    path.write_text(settings)
+    found = machine.buildperm("status")
+    assert found.returncode == (23 if said else 0), found.stdout
+    assert said in found.stdout
+    assert not said or f"configuration in `{machine.workspace}`" in found.stdout
+
+
+@pytest.mark.slow
+def test_a_wrapper_that_only_looks_like_ours_outranks_it(machine: PersonsMachine) -> None:
+    machine.enable()
+    wrapper = machine.workspace / "wrapper"
+    ours = next(machine.state.glob("homes/*/rustc-wrapper")).read_bytes()
+    wrapper.write_bytes(ours.replace(b"set -f", b'exec "$@"'))
+    wrapper.chmod(0o700)
+    path = machine.workspace / ".cargo/config.toml"
+    path.parent.mkdir()
+    path.write_text(f"[build]\nrustc-wrapper = '{wrapper}'\n")
+    found = machine.buildperm("status")
+    assert found.returncode == 23
+    assert f"configuration in `{machine.workspace}` outranks it" in found.stdout
+
+
+@pytest.mark.slow
 def test_editing_the_configuration_meanwhile_loses_nothing(machine: PersonsMachine) -> None:
     machine.configuration.write_text("[build]\njobs = 1\n")
     machine.enable()
