@@ -19,20 +19,21 @@ from buildperm.policy import machine_key
 from buildperm.tracer.notation import encode
 
 NAME = "buildperm"  # Of our folder in a target directory.
-ASIDE = "buildperm-not-made-here"
+STATE = "buildperm-compile"  # Of what is kept in a target directory while buildperm is always on.
+_ASIDE = "-not-made-here"  # Behind the name.
 _MARK = "made-here"
 _PURPOSE = "target directory"
 
 
-def claim(target_directory: Path) -> str:
+def claim(target_directory: Path, name: str = NAME) -> str:
     """Make sure that what is in our folder was made here; return what to tell, mostly nothing.
 
-    Nothing is made where there is no such folder.
+    Nothing is made where there is no such folder. `name` is NAME or STATE.
 
     Raises:
         BuildpermError: Git tracks what is in it, or it cannot be put aside.
     """
-    folder = target_directory / NAME
+    folder = target_directory / name
     if not folder.is_dir():  # Whoever needs one says that it cannot be made.
         return ""
     _refuse_tracked(folder)
@@ -42,7 +43,7 @@ def claim(target_directory: Path) -> str:
         if not _has_content(folder):
             mark(folder)
             return ""
-        aside = folder.with_name(ASIDE)
+        aside = folder.with_name(f"{name}{_ASIDE}")
         if os.path.lexists(aside):
             _remove(aside)
         os.rename(folder, aside)
@@ -60,13 +61,13 @@ def claim(target_directory: Path) -> str:
     )
 
 
-def make(target_directory: Path) -> Path:
+def make(target_directory: Path, name: str = NAME) -> Path:
     """Return our folder in a target directory, which is made where it is missing.
 
     Raises:
         OSError: It cannot be made.
     """
-    folder = target_directory / NAME
+    folder = target_directory / name
     if not folder.exists():
         folder.mkdir(parents=True, exist_ok=True)
         mark(folder)

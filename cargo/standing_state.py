@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import machine_key
 from buildperm.sandbox import private_cache
 from buildperm.supervisor import standing_link
 
@@ -39,6 +38,11 @@ HOLD = standing_link.HOLD
 _FORMAT = 1
 OTHERS = ("leave", "warn", "baseline")
 """What holds for a workspace that is not enrolled."""
+
+
+_MADE = ("homes", "sessions", "contexts", "run", "unheld", "servers", "stubs")
+_FOLDERS = (*_MADE, "seen")
+_FILES = ("on.json", "lock", "canary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,7 @@ def make(place: Path) -> None:
         OSError: It cannot be made.
     """
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in ("homes", "sessions", "contexts", "run", "unheld", "servers", "stubs"):
+    for name in _MADE:
         (place / name).mkdir(mode=0o700, exist_ok=True)
 
 
@@ -185,20 +189,20 @@ def add_target(place: Path, target: Path) -> None:
 
 
 def remove(place: Path) -> None:
-    """Remove all of it but the key that tells what was made here: `learn` and `ci` go on with it.
+    """Remove all that is of always on: what else lies there is not.
+
+    The key lies there by which buildperm knows its own files: `policy.machine_key`.
 
     Raises:
         BuildpermError: It cannot be removed.
     """
     try:
-        if not place.is_dir():
-            return
-        for entry in place.iterdir():
-            if entry.is_dir() and not entry.is_symlink():
+        for entry in sorted(place.iterdir()) if place.is_dir() else ():
+            if entry.name in _FOLDERS and not entry.is_symlink():
                 shutil.rmtree(entry)
-            elif entry.name != machine_key.NAME:
-                entry.unlink()
-        if not any(place.iterdir()):
+            elif entry.name in _FILES:
+                entry.unlink(missing_ok=True)
+        if place.is_dir() and not os.listdir(place):
             place.rmdir()
     except OSError as error:
         raise _unusable(place, error) from error

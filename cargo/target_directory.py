@@ -117,7 +117,7 @@ class TargetDirectory:
     @property
     def state(self) -> Path:
         """Return the folder with what the launcher has noted about each unit."""
-        return self.folder / "buildperm-compile"
+        return self.folder / claim.STATE
 
     @property
     def compile_filter(self) -> Path:
@@ -128,6 +128,21 @@ class TargetDirectory:
     def compilers(self) -> Path:
         """Return the folder with held compilers, for wrappers that call these themselves."""
         return (self.store or self.state) / "compilers"
+
+    def claim_state(self) -> str:
+        """Make sure that what is in `state` was made here; return what to tell, mostly nothing.
+
+        Whoever fills the user's target directory could say there whose a library of macros is.
+
+        Raises:
+            BuildpermError: Git tracks what is in it, or it cannot be put aside, or be made.
+        """
+        said = claim.claim(self.folder, claim.STATE)
+        try:
+            claim.make(self.folder, claim.STATE)
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
+        return said
 
     def stub_text(self) -> bytes:
         """Return what every build script of this directory must begin with.

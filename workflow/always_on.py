@@ -186,6 +186,11 @@ def _adopt(place: Path, workspace: Workspace) -> None:
     )
     for target in dict.fromkeys((metadata.target_directory, built or metadata.target_directory)):
         directory = TargetDirectory(target, place, place)
+        if not target.is_dir():
+            continue
+        put_aside = directory.claim_state()
+        if put_aside:
+            console.print_warning(put_aside)
         stub = directory.stub_text()
         count = adopted_scripts.adopt(target, stub, standing_state.note_stub(place, stub))
         try:

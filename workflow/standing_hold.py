@@ -318,6 +318,7 @@ class _Preparation:
     def _held(self, tools: Toolchain, root: Path | None, enrolled: Path | None) -> Path:
         from buildperm.cargo import adopted_scripts, standing_build, standing_state
         from buildperm.cargo.target_directory import TargetDirectory
+        from buildperm.printable import log_text
 
         project = self._project(tools, root)
         target = Path(os.path.realpath(self._spelt or project.metadata.target_directory))
@@ -330,6 +331,9 @@ class _Preparation:
         store = self._place / "sessions" / name
         store.mkdir(mode=0o700, exist_ok=True)
         directory = TargetDirectory(target, store, self._place)
+        put_aside = directory.claim_state()
+        if put_aside:  # Once.
+            self._invocation.say(log_text(f"buildperm: {put_aside}\n"))
         session, programs = standing_build.prepare(
             project, policy, directory, spelt=self._spelt or str(target)
         )

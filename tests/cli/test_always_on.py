@@ -23,6 +23,7 @@ from tests.cli.always_on_machine import (
 
 __all__ = ["machine"]
 
+STATE = "buildperm-compile"
 _REACHED, _NOTHING = {"true true"}, {"false false"}
 _COMMANDS = ("build", "check", "test", "doc", "clippy", "install", "bench", "run")
 
@@ -57,7 +58,7 @@ def test_switching_it_on_and_off_leaves_all_fresh_and_every_byte_as_it_was(
 
     off = machine.cargo("build", "-v", more={"AGAIN": "1"})
     assert set(states(off).values()) == {"Fresh"}, off.stderr
-    assert not machine.state.exists()
+    assert os.listdir(machine.state) == ["buildperm.keystore"]  # What other commands have as well.
     now = machine.configuration.read_bytes() if machine.configuration.exists() else None
     assert now == before
     assert programs == {path: path.read_bytes() for path in programs}
@@ -517,3 +518,46 @@ def test_a_configuration_that_is_read_only_stays_and_nothing_is_half_done(
     assert machine.buildperm("disable").returncode == 0
     assert not machine.configuration.exists()
     assert not machine.state.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_what_a_checkout_says_about_compilations_is_put_aside(
+    machine: PersonsMachine, tmp_path: Path, kind: str
+) -> None:
+    machine.cargo("build")
+    library = next((machine.workspace / "target/debug/deps").glob("libmac-*.so"))
+    theirs = tmp_path / "theirs" if kind == "link" else machine.workspace / "target" / STATE
+    noted = theirs / "libraries" / f"debug%deps%{library.name}"
+    noted.parent.mkdir(parents=True)
+    noted.write_bytes(b"/somebody/else\0")
+    theirs.chmod(0o755)
+    if kind == "link":
+        (machine.workspace / "target" / STATE).symlink_to(theirs)
+
+    done = machine.buildperm("enable")
+    assert "was not made here" in done.stderr, done.stderr
+    main = machine.workspace / "src/main.rs"
+    main.write_text(main.read_text() + "// Compiled again.\n")
+    built = machine.cargo("build")
+    assert built.returncode == 0, built.stderr
+    assert "was not made here" not in built.stderr  # But what was made here is.
+    said = machine.workspace / "target" / STATE / "libraries" / noted.name
+    assert said.read_bytes() == os.fsencode(machine.workspace / "mac") + b"\0"
+    if kind == "link":
+        assert stat.S_IMODE(theirs.stat().st_mode) == 0o755
+        assert list(theirs.rglob("*")) == [noted.parent, noted]
+
+
+@pytest.mark.slow
+def test_switching_it_off_keeps_the_key_to_what_was_recorded(machine: PersonsMachine) -> None:
+    assert machine.buildperm("learn").returncode == 0
+    key = machine.state / "buildperm.keystore"
+    before = key.read_bytes()
+    machine.enable()
+    machine.cargo("build")
+    machine.disable()
+    assert os.listdir(machine.state) == [key.name]
+    assert key.read_bytes() == before
+    again = machine.buildperm("learn")
+    assert "was not made here" not in again.stderr + again.stdout
