@@ -110,13 +110,13 @@ def _as_one_file(lines: Iterable[str]) -> list[str]:
     Whether the next such file gets the same inode, and so the same name, is the kernel's choice.
     """
     counts: dict[str, int] = {}
-    for place, line in enumerate(lines):
+    for line in lines:
         count = re.search(r"count=(\d+)", line)
         if count and "/#N" in line:
             same = line.replace(count[0], "")
             counts[same] = counts.get(same, 0) + int(count[1])
         else:
-            counts[f"{place} {line}"] = 0
+            counts[f"{len(counts)} {line}"] = 0  # Its place, whatever these files were called.
     return [f"{line} {times}" for line, times in counts.items()]
 
 
