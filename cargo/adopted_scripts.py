@@ -56,6 +56,13 @@ def adopt(target: Path, stub: bytes, known: Collection[str]) -> int:
     return count
 
 
+def folders(target: Path) -> set[Path]:
+    """Return the folders that are changed by a build script that is compiled or brought along."""
+    builds = units.build_folders(target)
+    found = {each for each in builds if each.parents[1] == target or each.is_dir()}
+    return found | {target} | {program.parent for program in units.programs(target)}
+
+
 def _replace(program: Path, names: list[Path], stub: bytes) -> None:
     about = program.stat()
     real = program.with_name(f"{program.name}.real")

@@ -341,6 +341,8 @@ class _Preparation:
         stub = directory.stub_text()
         adopted_scripts.adopt(target, stub, standing_state.note_stub(self._place, stub))
         adopted_scripts.attribute_macros(directory, project.metadata)
+        # Whoever builds without us in between, or brings along what is built, changes these.
+        self._inputs |= adopted_scripts.folders(target)
         standing_state.add_target(self._place, target)
         if enrolled is not None and root == enrolled:
             self._tell_changes(root, session)

@@ -561,3 +561,26 @@ def test_switching_it_off_keeps_the_key_to_what_was_recorded(machine: PersonsMac
     assert key.read_bytes() == before
     again = machine.buildperm("learn")
     assert "was not made here" not in again.stderr + again.stdout
+
+
+@pytest.mark.slow
+def test_what_was_compiled_unheld_meanwhile_is_held_after_the_next_compilation(
+    machine: PersonsMachine,
+) -> None:
+    trigger = machine.workspace / "lib/trigger"
+    trigger.write_text("1")
+    main = machine.workspace / "src/main.rs"
+    source = machine.steals.replace("changed=build.rs", "changed=trigger")
+    (machine.workspace / "lib/build.rs").write_text(source)
+    machine.enable()
+    machine.cargo("build")
+    assert machine.loot() == _NOTHING
+    machine.cargo("clean")
+    machine.cargo("build", more={"RUSTC_WRAPPER": ""})  # As from a cache, or with `git checkout`.
+    assert machine.loot() == _REACHED
+
+    main.write_text(main.read_text() + "// Compiled again.\n")
+    assert machine.cargo("build").returncode == 0
+    trigger.write_text("2")
+    assert machine.cargo("build").returncode != 0
+    assert machine.loot() == _NOTHING
