@@ -86,6 +86,8 @@ def mark(folder: Path) -> None:
 
 
 def _is_marked(folder: Path) -> bool:
+    if folder.is_symlink():  # What it leads to may have been made for another workspace.
+        return False
     try:
         descriptor = os.open(folder / _MARK, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:

@@ -85,6 +85,24 @@ def test_a_folder_that_came_along_is_put_aside_and_named_once(tmp_path: Path) ->
 
 
 @pytest.mark.slow
+def test_a_link_to_what_was_made_for_another_workspace_is_put_aside(tmp_path: Path) -> None:
+    first = member(tmp_path / "first", WRITES)
+    _asked(first)
+    made = sorted((first / "target/buildperm").iterdir())
+    folder = member(tmp_path / "second", WRITES)
+    (folder / "target").mkdir()
+    (folder / "target/buildperm").symlink_to("../../first/target/buildperm")
+
+    told = buildperm(*LEARN, folder=folder)
+    again = buildperm(*LEARN, folder=folder)
+
+    assert "was not made here by this user" in told.stderr
+    assert "was not made here" not in again.stderr
+    assert (folder / ASIDE).is_symlink()
+    assert sorted((first / "target/buildperm").iterdir()) == made  # A link is put aside, no more.
+
+
+@pytest.mark.slow
 def test_what_another_user_has_made_is_put_aside(tmp_path: Path) -> None:
     folder = member(tmp_path / "ws", WRITES)
     _asked(folder)
