@@ -122,13 +122,13 @@ def test_links_to_anything_else_are_fine(unit: Path, tmp_path: Path) -> None:
     assert is_held(unit)
 
 
-@pytest.mark.parametrize("suffix", ["real", f"stub.{os.getpid()}", f"stub.{os.getpid()}.2"])
+@pytest.mark.parametrize("suffix", ["real", "stub.{pid}", "stub.{pid}.2"])
 def test_no_file_is_written_through_a_link_that_was_brought_along(
     unit: Path, tmp_path: Path, suffix: str
 ) -> None:
     mine = tmp_path / "mine"
     mine.write_text("mine")
-    (unit / f"{_NAME}.{suffix}").symlink_to(mine)
+    (unit / f"{_NAME}.{suffix.format(pid=os.getpid())}").symlink_to(mine)
     age = mine.stat().st_mtime_ns
     assert adopt(tmp_path) == 1
     assert is_held(unit)
