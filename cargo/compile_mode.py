@@ -33,7 +33,7 @@ class CompileMode:
 
     def of(self, grants: CrateGrants | None) -> str:
         """Return how the compiling of one package is held, which was granted `grants`."""
-        said = (grants.compile if grants else "") or self.default
+        said = (grants.compile if grants and not grants.young else "") or self.default
         return WATCH if said == HOLD and self.programs is None else said
 
     def told(self) -> SessionCompile:

@@ -124,7 +124,7 @@ class CompileRights:
             granted: What was granted to it, and to its macros.
         """
         own = self.own(package)
-        is_learning = self._session["profile"] == "learning"
+        is_learning = self._session["profile"] == "learning" and not granted.get("young")
         if granted["read"] or granted["exec"] or is_learning:
             grants = self._begin(os.fsencode(package.folder), granted)
             grants.add_package()

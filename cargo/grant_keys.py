@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 from buildperm.cargo import package_folder
 from buildperm.cargo.toolchain import home
+from buildperm.cargo.young_packages import YoungPackages
 from buildperm.policy.grants import CRATES_IO, CrateGrants, key_for, matching, parse_key
 from buildperm.rules import repository
 from buildperm.rules.pattern import locate
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from buildperm.cargo.lock import CargoLock
     from buildperm.cargo.metadata import Metadata, Package
     from buildperm.cargo.toolchain import Toolchain
+    from buildperm.policy.cooldown import Youth
     from buildperm.policy.grants import Policy
 
 
@@ -37,6 +39,8 @@ class GrantKeys:
         self._by_name = {name: replace(policy, crates=found) for name, found in crates.items()}
         self._without = replace(policy, crates={})
         self._limits = policy.crate_limits
+        self._ages = YoungPackages(policy.min_age, lock, places)
+        self._excepted = policy.young
         self._limited = replace(
             policy, crates={key: CrateGrants(key) for key in policy.crate_limits}
         )
@@ -48,7 +52,8 @@ class GrantKeys:
         """
         grants = self._matching(self._by_name.get(package.name, self._without), package)
         if grants is not None:
-            return grants.key, grants
+            youth = self.youth(package)
+            return grants.key, replace(grants, young=youth.clause) if youth else grants
         key = key_for(
             package.name,
             package.source,
@@ -57,6 +62,16 @@ class GrantKeys:
             has_registry_twin=package.name in self._twins,
         )
         return key, None
+
+    def youth(self, package: Package) -> Youth | None:
+        """Return why the package is held to the baseline as too young; None if it is not."""
+        found = self._ages.of(package)
+        return None if found and self.is_meant(package, self._excepted) else found
+
+    def told_of_young(self, packages: Iterable[Package]) -> list[str]:
+        """Say which of some packages are too young, each in one line."""
+        found = {each: None for package in packages if (each := self.youth(package))}
+        return [each.sentence(self._ages.now) for each in found]
 
     def limits_of(self, package: Package) -> Mapping[str, int]:
         """Return the limits that the package has of its own: those under the closest key."""

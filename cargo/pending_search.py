@@ -240,6 +240,8 @@ class _PendingSearch:
             )
         if lacking and grants is not None and grants.expires is not None:
             yield from causes.from_expiry(grants.expires, expiry.today())
+        if lacking and grants is not None and grants.young:
+            yield Cause.GRANTS, grants.young
         yield from lacking
 
     def _by_grants(

@@ -337,6 +337,9 @@ def describe(
     secrets = compilation.secret_variables(grants, package.revision)
     if secrets:
         described["secrets"] = secrets
+    youth = grant_keys.youth(package)
+    if youth is not None:
+        described["young"] = youth.clause
     if package.links:
         described["handing"] = dependency_sources.variables_of(package.links)
     return described

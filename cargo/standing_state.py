@@ -12,6 +12,7 @@ what Cargo's configuration names has to be there when buildperm is not.
     seen/HASH.json       which build scripts and macros an enrolled workspace had
     stubs/DIGEST         a beginning of stubs that was in use: see `cargo.adopted_scripts`
     servers/HASH         leads to the server for macros of an enrolled workspace
+    first-seen.json      see `cargo.first_sight`; it stays when all is switched off
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 HOLD = standing_link.HOLD
+
+FIRST_SEEN = "first-seen.json"
+"""The file in it with the times of `cargo.first_sight`."""
 
 _FORMAT = 1
 OTHERS = ("leave", "warn", "baseline")

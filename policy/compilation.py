@@ -83,7 +83,7 @@ def effective(grants: CrateGrants | None, revision: str, on: date | None = None)
     if grants is None:
         return EffectiveGrants()
     rules = grants.rules | presets.expand(grants.presets)
-    ended = ""
+    ended = grants.young
     if grants.expires is not None and expiry.is_over(grants.expires, on or expiry.today()):
         ended = expiry.sentence(grants.expires)
     parts = _parts_of_denied(grants)
@@ -125,7 +125,7 @@ def secret_variables(grants: CrateGrants | None, revision: str) -> list[str]:
     """
     if grants is None or not grants.reason or revision not in grants.reviewed:
         return []
-    if expiry.is_over(grants.expires, expiry.today()):
+    if grants.young or expiry.is_over(grants.expires, expiry.today()):
         return []
     named = (rule.pattern for rule in grants.rules if rule.kind is Kind.ENV)
     return sorted(name for name in named if is_literal(name))

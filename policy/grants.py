@@ -54,6 +54,7 @@ class CrateGrants:
     consumers: frozenset[str] = frozenset()  # `for`: who else its macros' grants hold for.
     compile: str = ""  # How its own compiling is held: one of COMPILING; as the workspace's if "".
     expires: date | None = None  # The last day on which it grants anything; its denials stay.
+    young: str = ""  # Why nothing of it is in force for one package yet: `policy.cooldown`.
 
     def is_empty(self) -> bool:
         """Tell whether it says no more than having no entry would."""
@@ -81,6 +82,8 @@ class Policy:
     runtime: str = WEAKEST  # The one to use: one of RUNTIMES, or AUTO.
     shared: tuple[str, ...] = ()  # Write patterns that are meant for several crates, as written.
     compile: str = ""  # How compiling is held: one of COMPILING; nobody has said if "".
+    min_age: int = 0  # Seconds; what is younger is held to the baseline: `policy.cooldown`.
+    young: tuple[str, ...] = ()  # Keys with whole versions that are held to their grants anyway.
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +160,7 @@ def matching(
     for key, grants in policy.crates.items():
         spec = parse_key(key)
         fits = _spelled(spec.source, "") in spelled if spec.source else plain
-        if fits and spec.name == name and _begins(version, spec.version):
+        if fits and spec.name == name and is_of_version(version, spec.version):
             meant.append((bool(spec.source), len(spec.version), grants))
     if not meant:
         return None
@@ -181,7 +184,7 @@ def _spelled(source: str, directory: str) -> str:
     return source or f"path+{directory}"
 
 
-def _begins(version: str, prefix: str) -> bool:
+def is_of_version(version: str, prefix: str) -> bool:
     """Tell whether `prefix` means `version`: by whole numbers, pre-releases only by full name."""
     if not prefix:
         return True

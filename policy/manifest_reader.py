@@ -14,9 +14,18 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import expiry, presets, string_list, validation
+from buildperm.policy import cooldown, expiry, presets, string_list, validation
 from buildperm.policy import revision as revisions
-from buildperm.policy.grants import AUTO, COMPILING, FORMAT, CrateGrants, Policy, parse_key
+from buildperm.policy.grants import (
+    AUTO,
+    COMPILING,
+    FORMAT,
+    CrateGrants,
+    PackageSpec,
+    Policy,
+    is_of_version,
+    parse_key,
+)
 from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.rule import Rule
 from buildperm.policy.runtime_table import RUNTIMES, WEAKEST
@@ -27,7 +36,8 @@ from buildperm.rules import limits
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")  # A key that TOML reads without quotation marks.
 _TABLE_KEYS = (
-    *("version", "require", "runtime", "compile", "contexts", "shared", "limits", "crates"),
+    *("version", "require", "runtime", "compile", "contexts", "shared", "min-age", "young"),
+    *("limits", "crates"),
 )
 _CRATE_KEYS = ("reviewed", "presets", *GRANTABLE, "deny", "for", "compile", "reason", "expires")
 
@@ -87,9 +97,10 @@ class ManifestReader:
         where = (*self.home, "limits")
         limited = self.table(table.get("limits", {}), where)
         by_crate = self.table(limited.get("crates", {}), (*where, "crates"))
+        granted = {key: self.crate(key, said) for key, said in crates.items()}
         return Policy(
             require,
-            MappingProxyType({key: self.crate(key, said) for key, said in crates.items()}),
+            MappingProxyType(granted),
             self.path,
             self.contexts(table),
             MappingProxyType(self.limits(limited, where, ("crates",))),
@@ -97,7 +108,39 @@ class ManifestReader:
             self.one_of(table, "runtime", (AUTO, *RUNTIMES), require),
             self.shared(table),
             self.one_of(table, "compile", COMPILING, "", what="way to compile"),
+            self.min_age(table),
+            self.young(table, granted),
         )
+
+    def min_age(self, table: dict[str, Any]) -> int:
+        """Read how old a version has to be for its grants, in seconds."""
+        where = (*self.home, "min-age")
+        if "min-age" not in table:
+            return 0
+        try:
+            return cooldown.parse(self.string(table["min-age"], where))
+        except ValueError as error:
+            self.fail(where, str(error), 'Write an age, such as `min-age = "7d"`.')
+
+    def young(self, table: dict[str, Any], crates: Mapping[str, CrateGrants]) -> tuple[str, ...]:
+        """Read which versions are held to their grants although they are young."""
+        listed = self.strings(table.get("young", []), (*self.home, "young"))
+        for key, place in listed.items():
+            self.check_key(key, place)
+            spec = parse_key(key)
+            if spec.version.count(".") < 2:
+                self.fail(
+                    place,
+                    f"`{printable(key)}` names no single version",
+                    'Write it in full, such as `young = ["openssl-sys@0.9.118"]`.',
+                )
+            if not any(_gives_reason(grants, spec) for grants in crates.values()):
+                self.fail(
+                    place,
+                    f"`{printable(key)}`: its crate gives no reason",
+                    'Add `reason = "…"` to the table of the crate.',
+                )
+        return tuple(listed)
 
     def shared(self, table: dict[str, Any]) -> tuple[str, ...]:
         """Read what several crates are meant to write."""
@@ -315,6 +358,12 @@ class ManifestReader:
         for index, element in enumerate(value):
             found.setdefault(self.string(element, (*where, index)), (*where, index))
         return found
+
+
+def _gives_reason(grants: CrateGrants, spec: PackageSpec) -> bool:
+    said = parse_key(grants.key)
+    is_same = (said.name, said.source) == (spec.name, spec.source)
+    return bool(grants.reason) and is_same and is_of_version(spec.version, said.version)
 
 
 def _words(context: str, known: Collection[tuple[str, ...]]) -> tuple[str, ...]:

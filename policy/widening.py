@@ -81,6 +81,10 @@ def wider(
     return sorted(found, key=lambda change: (-(change.risk or Risk.LOW), change.key, change.item))
 
 
+def _hours(seconds: int) -> str:
+    return f"{seconds // 3600} hours"
+
+
 def _strength(runtime: str) -> float:
     """Return how strong a word of `runtime` counts: what `auto` means depends on the machine."""
     return 0.5 if runtime == AUTO else strength(runtime)  # More than the weakest, less than others.
@@ -99,6 +103,14 @@ def _of_everybody(before: Policy, after: Policy, context: str) -> Iterator[Wider
         if not any(each.holds(area(pattern)) for each in known):
             what = f"that may write `{pattern}` may change what others have made there"
             yield _plain(EVERYBODY, f"shared {pattern}", what, ("shared",))
+    if after.min_age < before.min_age:
+        now = f"is {_hours(after.min_age)}" if after.min_age else "is none"
+        what = f"may be younger: `min-age` was {_hours(before.min_age)} and {now}"
+        yield _plain(EVERYBODY, "min-age", what, ("min-age",))
+    for key in after.young if after.min_age else ():
+        if key not in before.young and before.min_age:
+            what = f"of `{key}` have their grants although it is younger than `min-age`"
+            yield _plain(EVERYBODY, f"young {key}", what, ("young",))
     declared = after.contexts or (context,)
     for words in before.contexts or (context,):
         if words not in declared:

@@ -63,7 +63,7 @@ class Run:
         self.starter = found if found and os.access(found, os.X_OK) else b""
         self.subject = subject
         self.limits = {**session["limits"], **package.get("limits", {})}  # See rules.limits.
-        self.learning = session["profile"] == "learning"
+        self.learning = session["profile"] == "learning" and not package.get("young")
         self._delivery: ProfileDelivery | None = None  # See `delivery`.
         self.filled = filled(session)
         self.settings = settings.readable(session)

@@ -62,11 +62,13 @@ class Registry:
         features: Mapping[str, Sequence[str]] | None = None,
         links: str = "",
         yanked: bool = False,
+        published: str = "",
     ) -> str:
         """Publish a version and return its checksum; `dependencies` are requirements by name.
 
         `files` are those of the package, by path; `src/lib.rs` and a Cargo.toml that says what is
         said here are added where they are missing. A package with a `build.rs` has a build script.
+        `published` is the time that the index tells.
 
         Raises:
             ValueError: The version is published already: on crates.io that is for ever.
@@ -103,6 +105,8 @@ class Registry:
         }
         if links:
             entry["links"] = links
+        if published:
+            entry["pubtime"] = published
         index = self._index(name)
         index.parent.mkdir(parents=True, exist_ok=True)
         with index.open("a") as file:

@@ -59,7 +59,7 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
         allow_wider=options.allow_wider,
         is_warning=options.is_warning,
     )
-    for line in compared.notes:
+    for line in (*compared.notes, *workspace.young()):
         console.print_message(line)
     enforcement = Enforcement(
         workspace,

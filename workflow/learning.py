@@ -70,6 +70,8 @@ def learn(
         BuildpermError: A build cannot be held, or a file cannot be read or written.
     """
     workspaces = open_contexts(words)
+    for line in dict.fromkeys(line for each in workspaces for line in each.young()):
+        console.print_message(line)
     proof = SelfTest(workspaces[0].runtime)
     try:
         learning = Learning(workspaces, options, front_end, viewer)

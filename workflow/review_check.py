@@ -44,7 +44,8 @@ def check(
     report = _report(workspaces, snapshots, compared, words, fails=fails)
     outputs.write(report)
     closing = _closing(workspaces, snapshots, report, is_told=outputs.has_prose)
-    for line in (*closing, *compared.notes):
+    young = dict.fromkeys(line for each in workspaces for line in each.young())
+    for line in (*closing, *compared.notes, *young):
         console.print_message(line)
     return report.exit_code
 

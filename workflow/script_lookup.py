@@ -15,11 +15,10 @@ from buildperm.cargo.metadata import Package
 from buildperm.cargo.pending_search import subjects_of
 from buildperm.cargo.project import Project
 from buildperm.errors import BuildpermError
-from buildperm.policy.grants import CRATES_IO, CrateGrants, Policy, key_for, matching
+from buildperm.policy.grants import CRATES_IO, CrateGrants, Policy, matching
 from buildperm.policy.role import SubjectKind
 from buildperm.policy.rule import Rule
 from buildperm.report.text import count
-from buildperm.rules.pattern import locate
 from buildperm.workflow.workspace import Workspace, open_contexts
 
 _MOST_NAMED = 10
@@ -38,6 +37,7 @@ class FoundScript:
     is_member: bool
     has_registry_twin: bool  # A crates.io package of the same name is in the graph.
     subjects: tuple[SubjectKind, ...]  # Compiling it alone, where nothing else of it runs.
+    young: str = ""  # Why nothing that is granted to it is in force: `policy.cooldown`.
 
     @property
     def title(self) -> str:
@@ -53,7 +53,7 @@ class FoundScript:
     def under(self, policy: Policy) -> CrateGrants | None:
         """Return what another policy would grant it."""
         package = self.package
-        return matching(
+        found = matching(
             policy,
             package.name,
             package.version,
@@ -62,6 +62,7 @@ class FoundScript:
             self.has_registry_twin,
             self.directory,
         )
+        return replace(found, young=self.young) if found else None
 
     def denying_key(self, policy: Policy, rule: Rule) -> str:
         """Return the key that denies `rule` to this package: its own, or another that applies."""
@@ -245,30 +246,16 @@ def _scripts(project: Project, policy: Policy) -> Iterator[FoundScript]:
     places = keys.places(metadata, project.toolchain, project.environment)
     registered = {each.name for each in lock.packages if each.source in CRATES_IO}
     ways = metadata.chains(metadata.packages)
+    grant_keys = keys.GrantKeys(metadata, lock, policy, places)
     for package in metadata.packages.values():
         is_member = package.id in metadata.members
         has_registry_twin = package.name in registered
         directory = package_folder.portable(os.fsencode(package.folder), places)
-        grants = matching(
-            policy,
-            package.name,
-            package.version,
-            package.source,
-            is_member,
-            has_registry_twin,
-            directory,
-            locate(os.fsencode(package.folder), places),
-        )
-        key = key_for(
-            package.name,
-            package.source,
-            directory,
-            is_workspace_member=is_member,
-            has_registry_twin=has_registry_twin,
-        )
+        key, grants = grant_keys.of(package)
+        youth = grant_keys.youth(package)
         yield FoundScript(
             package,
-            grants.key if grants else key,
+            key,
             grants,
             lock.checksum(package.name, package.version, package.source),
             directory,
@@ -276,6 +263,7 @@ def _scripts(project: Project, policy: Policy) -> Iterator[FoundScript]:
             is_member,
             has_registry_twin,
             subjects_of(package, policy) or (SubjectKind.COMPILE,),
+            youth.clause if youth else "",
         )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ _CANNOT = 23
 _SERVES = "serves"  # As `cargo.standing_build.SERVES`, which takes long to import.
 _MOST_SESSIONS = 64
 _MOST_LINKS = 64
+_LAST_YEAR = 9999  # The day after its last one cannot be told.
 _CONFIGURATION = (".cargo/config.toml", ".cargo/config")
 
 
@@ -137,7 +139,9 @@ def _still_true(kept: Path) -> _KnownContext | None:
         document = json.loads(kept.read_bytes())
         inputs: dict[str, list[int] | None] = document["inputs"]
         found = _KnownContext(str(document["folder"]), [str(each) for each in document["said"]])
+        made, until = int(document["made"]), int(document["until"])
         is_true = all(_identity(path) == told for path, told in inputs.items())
+        is_true = is_true and made <= time.time() < until
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
     return found if is_true else None
@@ -204,6 +208,8 @@ def _prepare(place: Path, invocation: CargoInvocation, spelt: str, kept: Path) -
                 "folder": found.folder,
                 "said": found.said,
                 "inputs": preparation.inputs(),
+                "made": preparation.made,
+                "until": preparation.until,
             }
             standing_state.replace_text(kept, json.dumps(document).encode(), 0o600)
             _tidy(place)
@@ -224,6 +230,8 @@ class _Preparation:
         self._words = arguments.observed(invocation.words)
         self._folder = invocation.folder / self._words.folder
         self._inputs = {place / "on.json"}
+        self.made = int(time.time())
+        self.until = 1 << 62  # When somebody's grants end, or begin.
         self.said: list[str] = []  # What each Cargo with the same words is to say.
 
     def inputs(self) -> dict[str, list[int] | None]:
@@ -327,6 +335,7 @@ class _Preparation:
             policy = self._granted(enrolled)
         if enrolled is not None and root != enrolled:
             project = standing_build.below(project, enrolled)
+        self._look_at_clock(policy, project, tools)
         name = standing_state.digest(*self._invocation.lasting, self._spelt)
         store = self._place / "sessions" / name
         store.mkdir(mode=0o700, exist_ok=True)
@@ -348,6 +357,32 @@ class _Preparation:
             self._tell_changes(root, session)
             _link(standing_state.macro_server(self._place, root), directory.macro_server)
         return store
+
+    def _look_at_clock(self, policy: Policy, project: Project, tools: Toolchain) -> None:
+        """Say which packages are too young, and find out until when the answer holds."""
+        from datetime import UTC, datetime, timedelta
+
+        from buildperm.cargo.grant_keys import GrantKeys, places
+
+        for grants in policy.crates.values():
+            if grants.expires is not None and grants.expires.year < _LAST_YEAR:
+                over = datetime(*grants.expires.timetuple()[:3], tzinfo=UTC) + timedelta(days=1)
+                self.until = min(self.until, max(int(over.timestamp()), self.made + 1))
+        if not policy.min_age:
+            return
+        # Cargo gives compilers what a project says in `[env]`; this state folder is the true one.
+        os.environ["XDG_STATE_HOME"] = str(self._place.parent)
+        keys = GrantKeys(
+            project.metadata,
+            project.lock,
+            policy,
+            places(project.metadata, tools, self._environment),
+        )
+        reviewed = project.metadata.reviewed()
+        for line in keys.told_of_young(reviewed):
+            self._say(line)
+        ends = (each.until for package in reviewed if (each := keys.youth(package)))
+        self.until = max(min([self.until, *ends]), self.made + 1)
 
     def _granted(self, enrolled: Path) -> Policy:
         from buildperm.errors import BuildpermError

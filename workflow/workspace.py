@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildperm.cargo import claim, write_claims
-from buildperm.cargo.grant_keys import places
+from buildperm.cargo.grant_keys import GrantKeys, places
 from buildperm.cargo.project import LEARN, Project, Projects
 from buildperm.cargo.session_maker import choose_runtime
 from buildperm.errors import BuildpermError, ChangedMeanwhileError
@@ -62,6 +62,14 @@ class Workspace:
             CannotEnforceError: This machine cannot do what is required.
         """
         return choose_runtime(self.policy, self.project.environment)
+
+    def young(self) -> list[str]:
+        """Say which packages are held to the baseline as too young, each in one line."""
+        if not self.policy.min_age:
+            return []
+        project = self.project
+        keys = GrantKeys(project.metadata, project.lock, self.policy, self.places)
+        return keys.told_of_young(project.metadata.reviewed())
 
     def read(self, raw: bytes) -> Policy:
         """Read what Cargo.toml says, or would say, about these packages.
