@@ -197,12 +197,17 @@ class _SessionWriter:
         if not is_inside:
             granted["exec"] = []
         granted["write"] = []
+        lent, own = {*granted.get("imported", ())}, _own_patterns(granted)
         for found in macros:
+            own |= _own_patterns(found)
+            lent |= {*found.get("imported", ())}
             granted["read"] = sorted({*granted["read"], *found["read"]})
             if is_inside:
                 granted["exec"] = sorted({*granted["exec"], *found["exec"]})
                 granted["env"] = sorted({*granted["env"], *found["env"]})
                 granted["secrets"] = [*granted.get("secrets", ()), *found.get("secrets", ())]
+        if lent - own:
+            granted["imported"] = sorted(lent - own)
         return granted
 
     def _searched(self) -> Iterator[bytes]:
@@ -237,6 +242,8 @@ class _SessionWriter:
             [os.fsencode(each).hex() for each in package.outside],
             [path.hex() for path in sorted(held) if path.startswith(folder + b"/")],
             [path.hex() for path in searched],
+            *([granted["young"]] if "young" in granted else ()),
+            *([granted["imported"]] if "imported" in granted else ()),
         )
         text = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
@@ -253,6 +260,11 @@ class _SessionWriter:
             for pattern in patterns
             if not pattern.startswith("$WORKSPACE/") or session_maker.opens_sensitive(pattern)
         ]
+
+
+def _own_patterns(granted: SessionPackage) -> set[str]:
+    """Return the patterns that the workspace itself has granted, of files and programs."""
+    return {*granted["read"], *granted["exec"]} - {*granted.get("imported", ())}
 
 
 def _denials(packages: Iterable[SessionPackage]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from buildperm.cargo import package_folder
 from buildperm.cargo.toolchain import home
 from buildperm.cargo.young_packages import YoungPackages
-from buildperm.policy.grants import CRATES_IO, CrateGrants, key_for, matching, parse_key
+from buildperm.policy.grants import (
+    CRATES_IO,
+    CrateGrants,
+    key_for,
+    matching,
+    parse_key,
+    with_imported,
+)
 from buildperm.rules import repository
 from buildperm.rules.pattern import locate
 
@@ -33,10 +40,8 @@ class GrantKeys:
         self._members = frozenset(metadata.members)
         self._twins = {each.name for each in lock.packages if each.source in CRATES_IO}
         self._places = places
-        crates: dict[str, dict[str, CrateGrants]] = {}
-        for key, grants in policy.crates.items():
-            crates.setdefault(parse_key(key).name, {})[key] = grants
-        self._by_name = {name: replace(policy, crates=found) for name, found in crates.items()}
+        self._by_name = _by_name(policy, policy.crates)
+        self._imports = [(each, _by_name(policy, each.crates)) for each in policy.imports]
         self._without = replace(policy, crates={})
         self._limits = policy.crate_limits
         self._ages = YoungPackages(policy.min_age, lock, places)
@@ -51,17 +56,29 @@ class GrantKeys:
         Without grants it is the key that new ones would get.
         """
         grants = self._matching(self._by_name.get(package.name, self._without), package)
+        key = grants.key if grants else self._new_key(package)
+        grants = with_imported(
+            grants,
+            key,
+            (
+                (each, self._matching(by_name[package.name], package))
+                for each, by_name in self._imports
+                if package.name in by_name
+            ),
+        )
         if grants is not None:
             youth = self.youth(package)
-            return grants.key, replace(grants, young=youth.clause) if youth else grants
-        key = key_for(
+            return key, replace(grants, young=youth.clause) if youth else grants
+        return key, None
+
+    def _new_key(self, package: Package) -> str:
+        return key_for(
             package.name,
             package.source,
             self._directory(package),
             is_workspace_member=package.id in self._members,
             has_registry_twin=package.name in self._twins,
         )
-        return key, None
 
     def youth(self, package: Package) -> Youth | None:
         """Return why the package is held to the baseline as too young; None if it is not."""
@@ -102,6 +119,13 @@ class GrantKeys:
 
     def _directory(self, package: Package) -> str:
         return package_folder.portable(os.fsencode(package.folder), self._places)
+
+
+def _by_name(policy: Policy, tables: Mapping[str, CrateGrants]) -> dict[str, Policy]:
+    crates: dict[str, dict[str, CrateGrants]] = {}
+    for key, grants in tables.items():
+        crates.setdefault(parse_key(key).name, {})[key] = grants
+    return {name: replace(policy, crates=found) for name, found in crates.items()}
 
 
 def places(

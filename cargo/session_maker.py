@@ -337,6 +337,9 @@ def describe(
     secrets = compilation.secret_variables(grants, package.revision)
     if secrets:
         described["secrets"] = secrets
+    lent = compilation.only_imported(grants, package.revision)
+    if lent:
+        described["imported"] = sorted({rule.pattern for rule in lent})
     youth = grant_keys.youth(package)
     if youth is not None:
         described["young"] = youth.clause

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TypedDict
 
@@ -82,6 +82,8 @@ def effective(grants: CrateGrants | None, revision: str, on: date | None = None)
     """
     if grants is None:
         return EffectiveGrants()
+    if grants.imported:
+        return _with_imported(grants, revision, on)
     rules = grants.rules | presets.expand(grants.presets)
     ended = grants.young
     if grants.expires is not None and expiry.is_over(grants.expires, on or expiry.today()):
@@ -95,6 +97,47 @@ def effective(grants: CrateGrants | None, revision: str, on: date | None = None)
     return EffectiveGrants(
         rules - {each.rule for each in withheld}, grants.denials, tuple(withheld)
     )
+
+
+def _with_imported(grants: CrateGrants, revision: str, on: date | None) -> EffectiveGrants:
+    """Add what was imported: every denial counts, and narrower rules of the table's own win."""
+    denials = grants.denials.union(*(each.denials for each in grants.imported))
+    own = effective(replace(grants, denials=denials, imported=()), revision, on)
+    rules, withheld = set(own.rules), {each.rule: each for each in own.withheld}
+    for lent in grants.imported:
+        told = replace(lent, denials=denials, young=grants.young)
+        theirs = effective(told, revision, on)
+        for rule in theirs.rules - rules:
+            narrower = _narrower(rule, grants.rules) if rule in lent.rules else None
+            if narrower is None:
+                rules.add(rule)
+                withheld.pop(rule, None)
+            else:
+                why = f"`{narrower.pattern}`, which the workspace grants itself, is narrower"
+                withheld.setdefault(rule, WithheldRule(rule, why))
+        for each in theirs.withheld:
+            if each.rule not in rules:
+                withheld.setdefault(each.rule, each)
+    return EffectiveGrants(
+        frozenset(rules), denials, tuple(withheld[rule] for rule in sorted(withheld))
+    )
+
+
+def only_imported(grants: CrateGrants | None, revision: str) -> frozenset[Rule]:
+    """Return the rules that are in force by imported files alone: no secret opens by them."""
+    if grants is None or not grants.imported:
+        return frozenset()
+    return (
+        effective(grants, revision).rules - effective(replace(grants, imported=()), revision).rules
+    )
+
+
+def _narrower(rule: Rule, own: frozenset[Rule]) -> Rule | None:
+    """Return one of the own rules that allows a part of what `rule` does, and not all of it."""
+    for each in sorted(own):
+        if each.kind is rule.kind and each != rule and contains(rule.pattern, each.pattern):
+            return each
+    return None
 
 
 def _parts_of_denied(grants: CrateGrants) -> dict[Rule, str]:

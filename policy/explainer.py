@@ -67,9 +67,11 @@ class Explainer:
         """
         self._has_script = SubjectKind.SCRIPT in subjects
         now = effective(grants, version)
-        own = grants.rules if grants else frozenset()
+        every = (grants, *grants.imported) if grants else ()
+        own = frozenset[Rule]().union(*(each.rules for each in every))
         self._own = own
-        self._presets = sorted(grants.presets) if grants else []
+        self._presets = sorted(name for each in every for name in each.presets)
+        self._origins = _Origins(every)
         self._denials = _ByKind(now.denials)
         # What a crate is granted by itself says more than what a preset brings along.
         self._rules = _ByKind(sorted(now.rules, key=lambda rule: (rule not in own, rule)))
@@ -114,7 +116,7 @@ class Explainer:
         """Say why it is refused before any grant is looked at; None if it is not."""
         denial = self._denials.first(kind, target)
         if denial is not None:
-            return Denied(denial)
+            return Denied(denial, self._origins.of_denial(denial))
         habit = _habit(kind, target)
         return HabitualAttempt(habit) if habit else None
 
@@ -147,7 +149,7 @@ class Explainer:
             return AllowedByBaseline("", HANDED_OVER if is_below else ON_PATH)
         denial = self._denials.first(kind, target, resolved)
         if denial is not None:
-            return Denied(denial)
+            return Denied(denial, self._origins.of_denial(denial))
         is_own = kind is not Kind.READ or not NOT_OWN.covers(target)
         if kind is Kind.WRITE and not self._has_script:
             is_own = any(matches(pattern, target) for pattern in baseline.OF_MACROS.write)
@@ -174,7 +176,7 @@ class Explainer:
     def _variable(self, kind: Kind, name: str) -> Explanation:
         denial = self._denials.first(kind, name)
         if denial is not None:
-            return Denied(denial)
+            return Denied(denial, self._origins.of_denial(denial))
         why = variables.withheld_because(name)
         if not why and variables.is_baseline(name):
             return AllowedByBaseline("", DOCUMENTED)
@@ -194,7 +196,7 @@ class Explainer:
         texts = directive.targets(key, value, _PLACES)
         denial = self._denials.first(Kind.DIRECTIVE, *directive.with_parts(key, value, _PLACES))
         if denial is not None:
-            return Denied(denial)
+            return Denied(denial, self._origins.of_denial(denial))
         if is_free:
             return AllowedByBaseline("", HARMLESS)
         granted = {rule.pattern: rule for rule in self._rules.of(Kind.DIRECTIVE)}
@@ -225,9 +227,10 @@ class Explainer:
         return self._not_in_force(rule_withheld) if rule_withheld else NotGranted()
 
     def _granted(self, rule: Rule) -> Explanation:
-        return (
-            AllowedByRule(rule) if rule in self._own else AllowedByPreset(self._preset(rule), rule)
-        )
+        if rule in self._own:
+            return AllowedByRule(rule, self._origins.of_rule(rule))
+        preset = self._preset(rule)
+        return AllowedByPreset(preset, rule, self._origins.of_preset(preset))
 
     def _not_in_force(self, rule: Rule) -> Explanation:
         return NotInForce(rule, "" if rule in self._own else self._preset(rule), self._why[rule])
@@ -263,6 +266,22 @@ class _ByKind:
     def first(self, kind: Kind, *texts: str) -> Rule | None:
         found = self.all(kind, *texts)
         return min(found, key=lambda rule: (not is_literal(rule.pattern), rule)) if found else None
+
+
+class _Origins:
+    """Which tables the rules of a crate are from; the workspace's own counts first."""
+
+    def __init__(self, every: Sequence[CrateGrants]) -> None:
+        self._every = every
+
+    def of_rule(self, rule: Rule) -> str:
+        return next((each.origin for each in self._every if rule in each.rules), "")
+
+    def of_preset(self, name: str) -> str:
+        return next((each.origin for each in self._every if name in each.presets), "")
+
+    def of_denial(self, rule: Rule) -> str:
+        return next((each.origin for each in self._every if rule in each.denials), "")
 
 
 def _opens(rule: Rule, target: str) -> bool:

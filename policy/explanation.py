@@ -22,6 +22,7 @@ class AllowedByPreset:
 
     preset: str
     rule: Rule
+    origin: str = ""  # The imported file that grants it; empty for the workspace.
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class AllowedByRule:
     """The crate is granted it by a rule of its own."""
 
     rule: Rule
+    origin: str = ""  # The imported file that has the rule; empty for the workspace.
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Denied:
     """A person has refused it."""
 
     rule: Rule
+    origin: str = ""  # The imported file that says so; empty for the workspace.
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from buildperm.policy.grants import CRATES_IO, CrateGrants, PackageSpec, Policy, matching, parse_key
+from buildperm.policy.grants import (
+    CRATES_IO,
+    CrateGrants,
+    PackageSpec,
+    Policy,
+    flattened,
+    matching,
+    parse_key,
+    with_imported,
+)
 
 _UNKNOWN = "~"  # What no key can name and no version has; it stands for every other number.
 _FOLDER = "path+"
@@ -54,6 +63,7 @@ class Tables:
         self._folders = folders
         self._empty = replace(policy, crates={})
         self._grants = self._by_name(policy.crates)
+        self._imports = [(each, self._by_name(each.crates)) for each in policy.imports]
         self._limits = policy.crate_limits
         self._limited = self._by_name({key: CrateGrants(key) for key in policy.crate_limits})
 
@@ -65,7 +75,9 @@ class Tables:
 
     def grants(self, package: GrantedPackage) -> CrateGrants | None:
         """Return what a package is granted and denied; None where no table means it."""
-        return self._of(self._grants, package)
+        local = self._of(self._grants, package)
+        lent = [(each, self._of(tables, package)) for each, tables in self._imports]
+        return flattened(with_imported(local, package.name, lent))
 
     def limits(self, package: GrantedPackage) -> tuple[str, Mapping[str, int]] | None:
         """Return the limits that a package has of its own, with the key of their table."""
@@ -87,7 +99,7 @@ class Tables:
 
     def entries(self) -> Iterator[tuple[PackageSpec, frozenset[str]]]:
         """Yield all keys, each with the versions that its table says are reviewed."""
-        for tables in (self._grants, self._limited):
+        for tables in (self._grants, self._limited, *(each for _, each in self._imports)):
             for policy in tables.values():
                 for key, grants in policy.crates.items():
                     yield parse_key(key), grants.reviewed

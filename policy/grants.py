@@ -8,7 +8,7 @@ crates.io package of that name; everything else is granted by a key that spells 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -55,6 +55,10 @@ class CrateGrants:
     compile: str = ""  # How its own compiling is held: one of COMPILING; as the workspace's if "".
     expires: date | None = None  # The last day on which it grants anything; its denials stay.
     young: str = ""  # Why nothing of it is in force for one package yet: `policy.cooldown`.
+    # What files of others grant and deny the package besides, of a package alone. A denial counts
+    # whoever says it; an imported grant gives way to a narrower one of the table's own.
+    imported: tuple[CrateGrants, ...] = ()
+    origin: str = ""  # The file that an imported table is from, as Cargo.toml names it.
 
     def is_empty(self) -> bool:
         """Tell whether it says no more than having no entry would."""
@@ -67,6 +71,16 @@ def _nothing() -> Mapping[str, int]:
 
 def _no_tables() -> Mapping[str, Mapping[str, int]]:
     return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedGrants:
+    """A file of grants that a workspace has from somebody else: see `policy.imported_grants`."""
+
+    file: str  # Its path from the folder of Cargo.toml.
+    sha256: str  # In hexadecimal digits.
+    origin: str  # Where it was fetched, for people.
+    crates: Mapping[str, CrateGrants]  # By key.
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,7 @@ class Policy:
     shared: tuple[str, ...] = ()  # Write patterns that are meant for several crates, as written.
     compile: str = ""  # How compiling is held: one of COMPILING; nobody has said if "".
     min_age: int = 0  # Seconds; what is younger is held to the baseline: `policy.cooldown`.
+    imports: tuple[ImportedGrants, ...] = ()
     young: tuple[str, ...] = ()  # Keys with whole versions that are held to their grants anyway.
 
 
@@ -136,6 +151,35 @@ def key_for(
     if _plain_name_means(source, is_workspace_member, has_registry_twin):
         return name
     return f"{_spelled(source, directory)}#{name}"
+
+
+def with_imported(
+    local: CrateGrants | None, key: str, found: Iterable[tuple[ImportedGrants, CrateGrants | None]]
+) -> CrateGrants | None:
+    """Return what a package is granted by its workspace together with what was imported for it.
+
+    Args:
+        local: What the workspace's own tables say; None if nothing.
+        key: The key that new grants would go under.
+        found: Each imported file, with what it says of the package.
+    """
+    lent = tuple(replace(grants, origin=each.file) for each, grants in found if grants is not None)
+    return replace(local or CrateGrants(key), imported=lent) if lent else local
+
+
+def flattened(grants: CrateGrants | None) -> CrateGrants | None:
+    """Return all that a package is granted as one table, to compare it with another."""
+    if grants is None or not grants.imported:
+        return grants
+    every = (grants, *grants.imported)
+    return replace(
+        grants,
+        reviewed=frozenset().union(*(each.reviewed for each in every)),
+        presets=frozenset().union(*(each.presets for each in every)),
+        rules=frozenset().union(*(each.rules for each in every)),
+        denials=frozenset().union(*(each.denials for each in every)),
+        imported=(),
+    )
 
 
 def matching(

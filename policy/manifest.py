@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import write_conflicts
+from buildperm.policy import imported_grants, write_conflicts
 from buildperm.policy.grants import Policy
 from buildperm.policy.kinds import Kind
 from buildperm.policy.manifest_reader import ManifestReader, dotted
@@ -63,8 +64,15 @@ def refuse_unshared(found: Policy, text: str, document: Mapping[str, Any]) -> No
     )
 
 
-def policy(text: str, document: dict[str, Any], path: Path) -> Policy:
+def policy(
+    text: str,
+    document: dict[str, Any],
+    path: Path,
+    files: imported_grants.Files | None = None,
+) -> Policy:
     """Read the grants in a Cargo.toml that has been parsed; whether they go together is left open.
+
+    `files` are those that it may import, unless they lie beside it.
 
     Raises:
         BuildpermError: Its grant table says what cannot be.
@@ -78,7 +86,12 @@ def policy(text: str, document: dict[str, Any], path: Path) -> Policy:
         if key not in table:
             return Policy(WEAKEST, MappingProxyType({}), path)
         table = reader.table(table[key], home[: depth + 1])
-    return reader.policy(reader.table(table, home))
+    said = reader.table(table, home)
+    found = reader.policy(said)
+    if "import" not in said:
+        return found
+    beside = files or imported_grants.from_disk(path.parent)
+    return replace(found, imports=imported_grants.read(reader, said, beside))
 
 
 def parse(raw: bytes, path: Path) -> tuple[str, dict[str, Any]]:

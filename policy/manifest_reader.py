@@ -37,7 +37,7 @@ from buildperm.rules import limits
 _BARE = re.compile(r"[A-Za-z0-9_-]+")  # A key that TOML reads without quotation marks.
 _TABLE_KEYS = (
     *("version", "require", "runtime", "compile", "contexts", "shared", "min-age", "young"),
-    *("limits", "crates"),
+    *("import", "limits", "crates"),
 )
 _CRATE_KEYS = ("reviewed", "presets", *GRANTABLE, "deny", "for", "compile", "reason", "expires")
 
@@ -54,7 +54,7 @@ class ManifestReader:
 
     path: Path
     text: str
-    home: tuple[str, str, str]
+    home: tuple[str, ...]  # Where the grant table is; empty where the whole file is one.
     _layout: Layout | None = None
 
     def fail(self, where: Keys, what: str, hint: str) -> NoReturn:
@@ -71,7 +71,7 @@ class ManifestReader:
 
     def refuse_misplaced(self, document: Mapping[str, Any]) -> None:
         """Refuse grants that are not in force because the file also has a `[workspace]`."""
-        if self.home[0] == "package":
+        if self.home[:1] == ("package",):
             return
         there: object = document
         for key in ("package", "metadata", "buildperm", "crates"):
@@ -108,8 +108,8 @@ class ManifestReader:
             self.one_of(table, "runtime", (AUTO, *RUNTIMES), require),
             self.shared(table),
             self.one_of(table, "compile", COMPILING, "", what="way to compile"),
-            self.min_age(table),
-            self.young(table, granted),
+            min_age=self.min_age(table),
+            young=self.young(table, granted),
         )
 
     def min_age(self, table: dict[str, Any]) -> int:

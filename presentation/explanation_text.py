@@ -55,10 +55,12 @@ def verdict_text(
             return f"allowed: {_everybody(subjects)} may {action_text(kind, [pattern])}"
         case AllowedByBaseline(_, why):
             return f"allowed: {_everybody(subjects)} may {what}: {why}"
-        case AllowedByPreset(name, rule):
-            return f"allowed: {who} is granted preset `{name}`, which may {_rule(rule)}"
-        case AllowedByRule(rule):
-            return f"allowed: {who} is granted to {_rule(rule)}"
+        case AllowedByPreset(name, rule, origin):
+            return (
+                f"allowed: {who} is granted preset `{name}`, which may {_rule(rule)}{_by(origin)}"
+            )
+        case AllowedByRule(rule, origin):
+            return f"allowed: {who} is granted to {_rule(rule)}{_by(origin)}"
         case NotInForce(rule, "", why):
             return (
                 f"refused: {who} is granted to {_rule(rule)}, but that is not in force: "
@@ -69,8 +71,8 @@ def verdict_text(
                 f"refused: {who} is granted preset `{name}`, which may {_rule(rule)}, but that is "
                 f"not in force: {shown(why)}"
             )
-        case Denied(rule):
-            return f"refused: {who} is denied to {_rule(rule)}"
+        case Denied(rule, origin):
+            return f"refused: {who} is denied to {_rule(rule)}{_by(origin)}"
         case Sensitive(why, wildcard):
             reason = f"refused: `{shown(target)}` is sensitive ({shown(why)})"
             if wildcard is None:
@@ -91,6 +93,11 @@ def _everybody(subjects: Collection[SubjectKind]) -> str:
     words = {SubjectKind.SCRIPT: "build script", SubjectKind.MACRO: "procedural macro"}
     named = [word for subject, word in words.items() if subject in subjects]
     return f"every {' and every '.join(named)}" if named else "compiling any crate"
+
+
+def _by(origin: str) -> str:
+    """Say which imported file it is from."""
+    return f" (imported: `{shown(origin)}`)" if origin else ""
 
 
 def _rule(rule: Rule) -> str:

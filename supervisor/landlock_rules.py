@@ -349,8 +349,9 @@ class LandlockRights:
             if excluded is None:
                 excluded = self._excluded(kind) | denied
             # An exact grant of a sensitive file opens exactly that file: it was made by hand. A
-            # link of an innocent name that leads to one does not.
-            named = absolute(pattern, self._places) if is_literal(pattern) else None
+            # link of an innocent name that leads to one does not, nor does what was imported.
+            is_exact = is_literal(pattern) and pattern not in self._package.get("imported", ())
+            named = absolute(pattern, self._places) if is_exact else None
             hidden = denied if named and excluded.above(named) else excluded
             for path, below in found:
                 is_workspace = below and path == self._places.get("WORKSPACE")

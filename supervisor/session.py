@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         deny: dict[str, list[str]]  # By kind.
         secrets: NotRequired[list[str]]  # Of `env`, what passes although its value holds a secret.
         limits: NotRequired[dict[str, int]]  # Of its own, beside those of the session.
+        imported: NotRequired[list[str]]  # Patterns of others: nothing sensitive opens by them.
         young: NotRequired[str]  # Why it has the baseline only, even while learning.
         withheld: NotRequired[dict[str, str]]  # Grants not in force, `KIND PATTERN`, and why.
         handing: NotRequired[str]  # How its variables for dependents begin: `dependency_sources`.

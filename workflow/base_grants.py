@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -97,7 +98,18 @@ class BaseGrants:
             )
             return nothing
         with _in_other_commit(place):
-            return manifest.policy(*manifest.parse(raw, place), place)
+            return manifest.policy(*manifest.parse(raw, place), place, self._imported)
+
+    def _imported(self, name: str) -> bytes:
+        """Read a file of grants as it was.
+
+        Raises:
+            OSError: There was none.
+        """
+        raw = self._commit.files((name,)).get(name)
+        if raw is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return raw
 
     def _locked(self) -> CargoLock | None:
         raw, place = self._files.get(_LOCK), self.place(_LOCK)

@@ -17,7 +17,7 @@ from buildperm.presentation import explanation_text
 from buildperm.presentation.wording import risk_word
 from buildperm.printable import shown
 from buildperm.workflow import evidence
-from buildperm.workflow.grant_inventory import Grant, GrantTable
+from buildperm.workflow.grant_inventory import Grant, GrantTable, LentGrant
 from buildperm.workflow.line_history import LineChange
 from buildperm.workflow.manifest_lines import ManifestLines
 
@@ -53,7 +53,9 @@ class GrantDescription:
             yield f"  may not {action}"
             other = f" [{shown(denial.key)}]" if denial.key != table.key else ""
             yield f"      {self._at(denial.line)}{other}"
-        if not (table.grants or table.denials):
+        for lent in table.lent:
+            yield from _lent(lent)
+        if not (table.grants or table.denials or table.lent):
             yield "  is granted nothing beyond the baseline"
         if table.compile:
             yield f'  is compiled with `compile = "{table.compile}"`'
@@ -101,6 +103,17 @@ class GrantDescription:
     def _at(self, line: int) -> str:
         change = self.changes.get(line)
         return f"{self.lines.at(line)}, {change}" if change else self.lines.at(line)
+
+
+def _lent(lent: LentGrant) -> Iterator[str]:
+    if lent.rule is None:
+        text = explanation_text.preset_text(lent.preset)
+    else:
+        text = explanation_text.action_text(lent.rule.kind, [lent.rule.pattern])
+    yield f"  {'may not' if lent.is_denial else 'may'} {text}"
+    yield f"      imported: {shown(lent.file)}, from {shown(lent.origin)}"
+    if lent.why:
+        yield f"      not in force: {shown(lent.why)}"
 
 
 def _title(table: GrantTable) -> str:

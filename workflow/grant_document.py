@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from buildperm.policy.presets import PRESETS
 from buildperm.presentation import explanation_text
 from buildperm.presentation.wording import risk_word
-from buildperm.workflow.grant_inventory import Denial, Grant, GrantTable
+from buildperm.workflow.grant_inventory import Denial, Grant, GrantTable, LentGrant
 from buildperm.workflow.line_history import LineChange
 
 
@@ -39,6 +39,7 @@ class GrantDocument:
             "for": [{"crate": name, **self._place(line)} for name, line in table.consumers],
             "compile": table.compile and {"mode": table.compile, **self._place(table.compile_line)},
             "denials": [self._denial(denial) for denial in table.denials],
+            "imported": [_lent(each) for each in table.lent],
             "reviewed": [
                 {"version": version, **self._place(line)} for version, line in table.reviewed
             ],
@@ -101,6 +102,17 @@ class GrantDocument:
         change = self.changes.get(line)
         told = change and {"commit": change.commit, "date": change.date, "author": change.author}
         return {"line": line, "changed": told}
+
+
+def _lent(lent: LentGrant) -> dict[str, object]:
+    return {
+        "kind": str(lent.rule.kind) if lent.rule else "preset",
+        "pattern": lent.rule.pattern if lent.rule else lent.preset,
+        "is_denied": lent.is_denial,
+        "file": lent.file,
+        "from": lent.origin,
+        "not_in_force": lent.why,
+    }
 
 
 def _action_text(grant: Grant) -> str:

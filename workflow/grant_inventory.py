@@ -43,6 +43,18 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class LentGrant:
+    """A rule or a preset, or a denial, of an imported file."""
+
+    rule: Rule | None  # None for a preset.
+    preset: str  # Empty for a rule.
+    is_denial: bool
+    file: str
+    origin: str  # Where the file is from.
+    why: str  # Why it is not in force, as a clause; empty if it is.
+
+
+@dataclass(frozen=True, slots=True)
 class Denial:
     """A rule that what a table is about is denied."""
 
@@ -72,6 +84,7 @@ class GrantTable:
         str  # Why no build script gets these grants, without a full stop; empty if one does.
     )
     snapshots: tuple[Snapshot, ...]  # Of its key, the oldest version first.
+    lent: tuple[LentGrant, ...] = ()  # What imported files say of its packages.
 
     def lines(self) -> Iterator[int]:
         """Yield all lines of Cargo.toml that it comes from."""
@@ -149,7 +162,23 @@ class _InventoryReader:
             self.lines.expires(key),
             self._not_in_force(said) if said and not scripts else "",
             tuple(snapshots),
+            tuple(dict.fromkeys(each for script in scripts for each in self._lent(script))),
         )
+
+    def _lent(self, script: FoundScript) -> Iterator[LentGrant]:
+        """Yield what imported files say of one package."""
+        origins = {each.file: each.origin for each in self.policy.imports}
+        now = effective(script.grants, script.package.revision)
+        whys = {each.rule: each.why for each in now.withheld}
+        for grants in script.grants.imported if script.grants else ():
+            file, origin = grants.origin, origins.get(grants.origin, "")
+            for name in sorted(grants.presets):
+                out = [whys[each] for each in sorted(PRESETS[name].rules) if each in whys]
+                yield LentGrant(None, name, False, file, origin, out[0] if out else "")
+            for rule in sorted(grants.rules):
+                yield LentGrant(rule, "", False, file, origin, whys.get(rule, ""))
+            for rule in sorted(grants.denials):
+                yield LentGrant(rule, "", True, file, origin, "")
 
     def _grants(
         self, grants: CrateGrants, scripts: Iterable[FoundScript], snapshots: Iterable[Snapshot]
@@ -208,7 +237,7 @@ class _InventoryReader:
 
     def _not_in_force(self, grants: CrateGrants) -> str:
         """Say why no build script gets the grants of a table."""
-        alone = replace(self.policy, crates={grants.key: grants})
+        alone = replace(self.policy, crates={grants.key: grants}, imports=())
         closer = {
             script.key
             for script in self.view.scripts

@@ -84,7 +84,8 @@ class GrantOverview:
 
 def _selected(view: WorkspaceView, words: Sequence[str]) -> tuple[list[FoundScript], list[str]]:
     """Return the build scripts and the keys that `words` mean; all keys where there are none."""
-    known = sorted(view.workspace.policy.crates)
+    lent = {script.key for script in view.scripts if script.grants and script.grants.imported}
+    known = sorted({*view.workspace.policy.crates, *lent})
     if not words:
         return list(view.scripts), known
     scripts: dict[str, FoundScript] = {}

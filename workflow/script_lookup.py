@@ -15,7 +15,7 @@ from buildperm.cargo.metadata import Package
 from buildperm.cargo.pending_search import subjects_of
 from buildperm.cargo.project import Project
 from buildperm.errors import BuildpermError
-from buildperm.policy.grants import CRATES_IO, CrateGrants, Policy, matching
+from buildperm.policy.grants import CRATES_IO, CrateGrants, Policy, matching, with_imported
 from buildperm.policy.role import SubjectKind
 from buildperm.policy.rule import Rule
 from buildperm.report.text import count
@@ -53,15 +53,20 @@ class FoundScript:
     def under(self, policy: Policy) -> CrateGrants | None:
         """Return what another policy would grant it."""
         package = self.package
-        found = matching(
-            policy,
-            package.name,
-            package.version,
-            package.source,
-            self.is_member,
-            self.has_registry_twin,
-            self.directory,
+        local, *lent = (
+            matching(
+                each,
+                package.name,
+                package.version,
+                package.source,
+                self.is_member,
+                self.has_registry_twin,
+                self.directory,
+            )
+            for each in (policy, *(replace(policy, crates=its.crates) for its in policy.imports))
         )
+        key = local.key if local else self.key
+        found = with_imported(local, key, zip(policy.imports, lent, strict=True))
         return replace(found, young=self.young) if found else None
 
     def denying_key(self, policy: Policy, rule: Rule) -> str:
@@ -71,7 +76,7 @@ class FoundScript:
             if (
                 grants
                 and rule in grants.denials
-                and self.under(replace(policy, crates={key: grants}))
+                and self.under(replace(policy, crates={key: grants}, imports=()))
             ):
                 return key
         return self.key

@@ -394,7 +394,9 @@ class _Preparation:
             raw = path.read_bytes()
         except OSError as error:
             raise BuildpermError(f"cannot read `{path}`: {error.strerror}") from error
-        return manifest.read(raw, path)
+        policy = manifest.read(raw, path)
+        self._inputs |= {enrolled / each.file for each in policy.imports}
+        return policy
 
     def _project(self, tools: Toolchain, root: Path | None) -> Project:
         from buildperm.cargo import configuration, lock, metadata, standing_build

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import keyword
 import sys
 from typing import NoReturn
 
@@ -34,6 +35,8 @@ _COMMANDS = {
     "simulate": "Say what a change of the grants would refuse, without building.",
     "trace": "Look through what was recorded of a crate: processes and every event.",
     "env-diff": "Run a build script without a variable, and say whether anything differs.",
+    "import": "Take in grants that an organisation has reviewed, as a file in the workspace.",
+    "export": "Write reviewed grants for others: for buildperm, cargo-deny, cargo-vet, crev.",
     "config": "Say where the configuration file is, and what it changes: colours, signs, keys.",
     "index": "Make an index of permissions, which `info` reads without building.",
     "doctor": "Say what this machine enforces, proven by trying.",
@@ -59,7 +62,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"buildperm.cli.{cmd_name.replace('-', '_')}")
+        name = cmd_name.replace("-", "_") + ("_" if keyword.iskeyword(cmd_name) else "")
+        module = importlib.import_module(f"buildperm.cli.{name}")
         command: click.Command = module.command
         return command
 
