@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from buildperm.cargo import lock, workspace_query
 from buildperm.errors import BuildpermError
-from buildperm.policy import revision
+from buildperm.policy import crate_request, revision
+from buildperm.policy.crate_request import CrateRequest
 from buildperm.policy.role import SubjectKind
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Package:
     dev_dependencies: frozenset[str]  # Names that it declares for its tests alone.
     neighbours: Mapping[str, Path]  # Folders that it declares as dependencies, by name.
     outside: tuple[Path, ...] = ()  # What its manifest says is its own though it lies elsewhere.
+    request: CrateRequest | None = None  # What it asks for; nobody obeys that.
     comes_with_rust: bool = False  # Of the standard library, and part of the tool chain.
 
     @property
@@ -238,6 +240,7 @@ def _package(package: Any, node: Any) -> Package:  # noqa: ANN401 - JSON
             for dependency in package["dependencies"]
             if dependency.get("path")
         },
+        request=crate_request.read(package.get("metadata")),
         outside=_outside(found.parent, sources, (package["readme"], package["license_file"])),
     )
 

@@ -132,6 +132,7 @@ def test_every_file_that_is_no_module_is_known(
         "buildperm/cargo/rustc-wrapper.sh",
         "buildperm/cargo/standing-canary.rs",
         "buildperm/cargo/standing-wrapper.sh",
+        "buildperm/policy/export.schema.json",
         "buildperm/policy/grants.schema.json",
         "buildperm/policy/index-entry.schema.json",
         "buildperm/policy/index-list.schema.json",

@@ -58,6 +58,7 @@ SUBJECTS = {
     "cli/standard_input": "What Cargo runs reads it.",
     "cli/tool_chains": "What learn and ci make of scripts that run tool chains.",
     "cli/import": "The way of grants from a file or a commit to a build.",
+    "cli/requests": "What is shown of what crates ask for themselves.",
     "cli/young_versions": "What every command does with a version that is too young.",
     "cli/supply_chain": "What every command says after `cargo update`.",
     "policy/grants_schema": "A schema that is published.",

@@ -12,12 +12,13 @@ from buildperm.policy.compilation import WithheldRule
 from buildperm.policy.kinds import Kind
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.role import SubjectKind
+from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import SeenAccess
 from buildperm.presentation import explanation_text
 from buildperm.presentation.wording import risk_word
 from buildperm.printable import shown
 from buildperm.workflow import evidence
-from buildperm.workflow.grant_inventory import Grant, GrantTable, LentGrant
+from buildperm.workflow.grant_inventory import Grant, GrantTable, LentGrant, RequestAccount
 from buildperm.workflow.line_history import LineChange
 from buildperm.workflow.manifest_lines import ManifestLines
 
@@ -53,6 +54,8 @@ class GrantDescription:
             yield f"  may not {action}"
             other = f" [{shown(denial.key)}]" if denial.key != table.key else ""
             yield f"      {self._at(denial.line)}{other}"
+        for account in table.requests:
+            yield from _request(account)
         for lent in table.lent:
             yield from _lent(lent)
         if not (table.grants or table.denials or table.lent):
@@ -103,6 +106,30 @@ class GrantDescription:
     def _at(self, line: int) -> str:
         change = self.changes.get(line)
         return f"{self.lines.at(line)}, {change}" if change else self.lines.at(line)
+
+
+def _request(account: RequestAccount) -> Iterator[str]:
+    """Say what a crate asks for itself, and where that and what it does differ."""
+    request = account.request
+    yield f"  asks for itself, which grants nothing ({shown(account.package)}):"
+    for asked in request.everything():
+        mark = " (!) not seen doing it" if asked in (account.unseen or ()) else ""
+        yield f"      to {_asked_text(asked)}{mark}"
+    if request.reason:
+        yield f"      it says: {shown(request.reason)}"
+    if request.unread:
+        yield f"      cannot be read: {', '.join(request.unread)}"
+    for seen in account.unasked[:_MOST_SEEN]:
+        text = explanation_text.action_text(seen.kind, [seen.target])
+        yield f"      (!) was seen, and does not ask for it: to {text}"
+    if len(account.unasked) > _MOST_SEEN:
+        yield f"      (!) and {len(account.unasked) - _MOST_SEEN} more"
+
+
+def _asked_text(asked: Rule | str) -> str:
+    if isinstance(asked, str):
+        return explanation_text.preset_text(asked)
+    return explanation_text.action_text(asked.kind, [asked.pattern])
 
 
 def _lent(lent: LentGrant) -> Iterator[str]:

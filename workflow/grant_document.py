@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from buildperm.policy.presets import PRESETS
+from buildperm.policy.rule import Rule
 from buildperm.presentation import explanation_text
 from buildperm.presentation.wording import risk_word
-from buildperm.workflow.grant_inventory import Denial, Grant, GrantTable, LentGrant
+from buildperm.workflow.grant_inventory import Denial, Grant, GrantTable, LentGrant, RequestAccount
 from buildperm.workflow.line_history import LineChange
 
 
@@ -40,6 +41,7 @@ class GrantDocument:
             "compile": table.compile and {"mode": table.compile, **self._place(table.compile_line)},
             "denials": [self._denial(denial) for denial in table.denials],
             "imported": [_lent(each) for each in table.lent],
+            "requests": [_request(each) for each in table.requests],
             "reviewed": [
                 {"version": version, **self._place(line)} for version, line in table.reviewed
             ],
@@ -102,6 +104,27 @@ class GrantDocument:
         change = self.changes.get(line)
         told = change and {"commit": change.commit, "date": change.date, "author": change.author}
         return {"line": line, "changed": told}
+
+
+def _request(account: RequestAccount) -> dict[str, object]:
+    request = account.request
+    return {
+        "package": account.package,
+        "asked": [_asked(each) for each in request.everything()],
+        "reason": request.reason,
+        "unread": list(request.unread),
+        "not_seen": None if account.unseen is None else [_asked(each) for each in account.unseen],
+        "not_asked": [
+            {"kind": str(each.kind), "target": each.target, "outcome": str(each.outcome)}
+            for each in account.unasked
+        ],
+    }
+
+
+def _asked(asked: Rule | str) -> dict[str, str]:
+    if isinstance(asked, str):
+        return {"kind": "preset", "pattern": asked}
+    return {"kind": str(asked.kind), "pattern": asked.pattern}
 
 
 def _lent(lent: LentGrant) -> dict[str, object]:

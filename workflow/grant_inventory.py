@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 from buildperm.policy import removal_proposals
 from buildperm.policy.compilation import WithheldRule, effective
+from buildperm.policy.crate_request import CrateRequest
 from buildperm.policy.grants import CrateGrants, Policy, parse_key
 from buildperm.policy.kinds import LISTED, Kind
 from buildperm.policy.presets import PRESETS
@@ -16,7 +17,7 @@ from buildperm.policy.proposal import Risk
 from buildperm.policy.risk import assess_rule
 from buildperm.policy.role import SubjectKind
 from buildperm.policy.rule import Rule
-from buildperm.policy.snapshot import Snapshot
+from buildperm.policy.snapshot import SeenAccess, Snapshot
 from buildperm.policy.version import sort_key
 from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import locate
@@ -55,6 +56,16 @@ class LentGrant:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestAccount:
+    """What a crate of others asks for in its own Cargo.toml, beside what it was seen doing."""
+
+    package: str  # Name and version.
+    request: CrateRequest
+    unseen: tuple[Rule | str, ...] | None  # What it asks for and did not use; None: never seen.
+    unasked: tuple[SeenAccess, ...]  # What it did and does not ask for.
+
+
+@dataclass(frozen=True, slots=True)
 class Denial:
     """A rule that what a table is about is denied."""
 
@@ -84,6 +95,7 @@ class GrantTable:
         str  # Why no build script gets these grants, without a full stop; empty if one does.
     )
     snapshots: tuple[Snapshot, ...]  # Of its key, the oldest version first.
+    requests: tuple[RequestAccount, ...] = ()  # What its packages ask for.
     lent: tuple[LentGrant, ...] = ()  # What imported files say of its packages.
 
     def lines(self) -> Iterator[int]:
@@ -162,6 +174,7 @@ class _InventoryReader:
             self.lines.expires(key),
             self._not_in_force(said) if said and not scripts else "",
             tuple(snapshots),
+            tuple(_requests(scripts, snapshots)),
             tuple(dict.fromkeys(each for script in scripts for each in self._lent(script))),
         )
 
@@ -256,6 +269,25 @@ class _InventoryReader:
         if name in self.view.unscripted:
             return f"`{name}` has no build script and no macros here"
         return "nothing that runs here is meant by it"
+
+
+def _requests(
+    scripts: Iterable[FoundScript], snapshots: Sequence[Snapshot]
+) -> Iterator[RequestAccount]:
+    """Yield what packages of others ask for."""
+    for script in scripts:
+        request = script.package.request
+        if request is None or script.is_member:
+            continue
+        runs = [
+            sighting
+            for snapshot in snapshots
+            if snapshot.version == script.package.version
+            for sighting in snapshot.sightings
+        ]
+        seen = {access for sighting in runs for access in sighting.seen}
+        unseen = tuple(request.beyond(seen)) if runs else None
+        yield RequestAccount(script.title, request, unseen, tuple(request.unasked(seen)))
 
 
 def _is_about(script: FoundScript, key: str) -> bool:

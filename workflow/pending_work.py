@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from buildperm.cargo.target_directory import open_target
 from buildperm.policy import editor, journal, lock_file, reasons, revision, surplus
+from buildperm.policy.crate_request import told
 from buildperm.policy.decision import Answer, signature
 from buildperm.policy.merging import terms_of
 from buildperm.policy.proposal import Proposal
@@ -80,7 +81,10 @@ class PendingWork:
 
     def _proposals(self, crate: KeptCrate) -> Iterator[Proposal]:
         found = propose(crate.package, crate.accesses, crate.consumers)
-        yield from found
+        packages = self.workspace.project.metadata.packages
+        package = packages.get(crate.package["id"])
+        request = package.request if package and package.source else None
+        yield from (told(each, request) for each in found)
         key, version = crate.package["crate"], crate.package["version"]
         grants = self.workspace.policy.crates.get(key)
         if grants is not None:

@@ -11,6 +11,7 @@ from buildperm.cargo.grant_keys import GrantKeys
 from buildperm.cargo.metadata import Package
 from buildperm.policy import reasons, removal_proposals, revision, undecided_accesses
 from buildperm.policy.comparison import Comparison
+from buildperm.policy.crate_request import told
 from buildperm.policy.decision import Answer
 from buildperm.policy.grants import Policy, key_for
 from buildperm.policy.merging import is_settled
@@ -51,7 +52,9 @@ class ReviewChanges:
             if has_script and not snapshot.sightings and not self.is_first:
                 yield reasons.unrun(*crate, self.pending[crate].way, snapshot.commands)
         for script in self.ordered():
-            yield from script.run.findings
+            package = self.workspace.project.metadata.packages.get(script.package["id"])
+            request = package.request if package and package.source else None
+            yield from (told(each, request) for each in script.run.findings)
             # Hardly a macro does anything, so those that do nothing are only counted.
             has_script = SubjectKind.SCRIPT in script.run.subjects
             if self.is_new(script) and not script.run.findings and has_script:
