@@ -8,8 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.importing_workspace import ImportingWorkspace, importing
+from tests.cli.always_on_machine import KEY, PersonsMachine, machine
+from tests.cli.importing_workspace import CHANNEL, ImportingWorkspace, importing
 from tests.git_repository import commit, git
+from tests.registry import Registry
+
+__all__ = ["machine"]
+
+READS = """
+fn main() {
+    let noted = std::env::var("OUT_DIR").unwrap() + "/noted";
+    std::fs::write(noted, std::fs::read("FILE").is_ok().to_string()).unwrap();
+}
+"""
 
 LENT = 'version = 1\n\n[crates.channel]\nreviewed = ["1.0.0"]\nenv = ["RELEASE_CHANNEL"]\n'
 
@@ -150,3 +161,50 @@ def test_a_file_that_is_in_the_way_is_left_alone(space: ImportingWorkspace, tmp_
     assert code == 2
     assert "is there already" in said
     assert (space.root / "mine.toml").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("whose", ["nobody's", "theirs", "own"])
+def test_a_key_opens_by_a_grant_of_the_workspace_and_not_by_an_imported_one(
+    tmp_path: Path, whose: str
+) -> None:
+    """What a file of an innocent name holds is known on this machine alone."""
+    registry = Registry(tmp_path / "registry")
+    key = tmp_path / "ws/given.txt"
+    registry.publish("channel", "1.0.0", {"build.rs": READS.replace("FILE", str(key))})
+    root = registry.application(tmp_path / "ws", dependencies={"channel": "1"})
+    space = ImportingWorkspace(registry, root)
+    key.write_text(KEY)
+    said = 'reviewed = ["1.0.0"]\nread = ["$WORKSPACE/given.txt"]\n'
+    if whose == "theirs":
+        (tmp_path / "acme.toml").write_text(f"version = 1\n[crates.channel]\n{said}")
+        assert space.run("import", str(tmp_path / "acme.toml"))[0] == 0
+    elif whose == "own":
+        with (root / "Cargo.toml").open("a") as manifest:
+            manifest.write(
+                "[workspace.metadata.buildperm]\nversion = 1\n"
+                f'[workspace.metadata.buildperm.crates.channel]\n{said}reason = "so"\n'
+            )
+
+    space.run("ci")
+
+    (noted,) = root.glob("target/**/build/channel-*/out/noted")
+    assert noted.read_text() == str(whose == "own").lower()
+
+
+def test_plain_cargo_holds_imported_grants_and_sees_that_the_file_was_changed(
+    machine: PersonsMachine, space: ImportingWorkspace, tmp_path: Path
+) -> None:
+    (tmp_path / "acme.toml").write_text(LENT)
+    space.run("import", str(tmp_path / "acme.toml"))
+    machine.workspace = space.root
+    machine.configuration.write_bytes((space.registry.cargo_home / "config.toml").read_bytes())
+    machine.enable()
+
+    assert machine.cargo("build", more=CHANNEL).returncode == 0
+    (noted,) = space.root.glob("target/**/build/channel-*/out/noted")
+    assert noted.read_text() == "true"
+
+    (space.root / "grants/acme.toml").write_text(LENT + "# more\n")
+    failed = machine.cargo("build", more={**CHANNEL, "AGAIN": "1"})
+    assert failed.returncode != 0
+    assert "is not the file that was imported" in failed.stderr
