@@ -14,6 +14,9 @@ _SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 LONGEST = 3650 * 86400
 """The longest age, in seconds: ten years."""
 
+TOO_YOUNG = "is younger than `min-age`"
+"""What every reason holds that is about an age."""
+
 
 @dataclass(frozen=True, slots=True)
 class Youth:
@@ -28,16 +31,21 @@ class Youth:
     @property
     def clause(self) -> str:
         """Say why none of its grants is in force; the same words as long as that is so."""
-        return f"version {self.version} is younger than `min-age`, until {_minute(self.until)}"
+        return f"version {self.version} {TOO_YOUNG}, until {_minute(self.until)}"
 
     def sentence(self, now: int) -> str:
         """Say in one line how old it is, until when it is held, and what to do."""
         what = "published" if self.is_published else "first seen here"
         return (
             f"{self.name} {self.version} is young ({what} {_ago(now - self.since)}): held to the "
-            f"baseline until {_minute(self.until)}, whatever it is granted; wait, or write "
-            f'`young = ["{self.name}@{self.version}"]` by hand and give its table a `reason`'
+            f"baseline until {_minute(self.until)}, whatever it is granted; "
+            f"wait, or {exception(self.name, self.version)}"
         )
+
+
+def exception(name: str, version: str) -> str:
+    """Say how one version is excepted, as a clause in the imperative."""
+    return f'write `young = ["{name}@{version}"]` by hand and give its table a `reason`'
 
 
 def parse(text: str) -> int:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Final
 
+from buildperm.policy import cooldown
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Risk
@@ -217,7 +218,12 @@ def _ways_on(refused: Sequence[Finding], told: set[str]) -> Iterator[str]:
     if any((each.risk or Risk.LOW) >= Risk.HIGH for each in refused):
         do = "Remove it, or pin the version before. Grant nothing."
         yield f"{_LABEL.format('Do not trust it?')}{do}"
-    settling = next((each for each in refused if each.command), None)
+    is_young = any(cooldown.TOO_YOUNG in reason for each in refused for reason in each.reasons)
+    if is_young:
+        way_on = cooldown.exception(crate.partition("@")[0], refused[0].version)
+        yield f"{_LABEL.format('Can it wait?')}Build again then. If it cannot,"
+        yield f"{_LABEL.format('')}{way_on}."
+    settling = next((each for each in refused if each.command and not is_young), None)
     if settling:
         first = (
             f"Get {settling.fetch} from this job, then on your machine:" if settling.fetch else ""
@@ -227,7 +233,7 @@ def _ways_on(refused: Sequence[Finding], told: set[str]) -> Iterator[str]:
             yield f"{_LABEL.format(label)}{line}"
     # Lines that can be pasted are no help where somebody steals, or makes rustc run something.
     is_grave = any(each.theft or each.risk is Risk.CRITICAL for each in refused)
-    remedies = [] if is_grave else _pasted(refused[0].settling, told)
+    remedies = [] if is_grave or is_young else _pasted(refused[0].settling, told)
     if remedies:
         yield f"{_LABEL.format('')}This is what it can write into Cargo.toml:"
         yield from (f"{_LABEL.format('')}  {line}" for line in remedies)

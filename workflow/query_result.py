@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from buildperm.policy import expiry, explainer, explanation, proposals
+from buildperm.policy import cooldown, expiry, explainer, explanation, proposals
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.baseline_patterns import NEVER_LISTED
 from buildperm.policy.compilation import PINNED, secret_variables
@@ -351,6 +351,10 @@ class QueryResult:
     def _into_force(self, table: str) -> str:
         """Say what puts a grant in force that is there and is not."""
         grants, revision = self.script.grants, self.script.package.revision
+        if grants is not None and grants.young:
+            package = self.script.package
+            way_on = cooldown.exception(package.name, package.version)
+            return f"To have it, wait; or {way_on}."
         if grants is not None and expiry.is_over(grants.expires, expiry.today()):
             return f"To have it again, write a later day for `expires` in {table}."
         if grants is not None and revision in grants.reviewed:

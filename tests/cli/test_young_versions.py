@@ -90,6 +90,8 @@ def test_ci_refuses_a_young_crate_what_it_was_granted(tmp_path: Path, published:
     assert code == 20, said
     assert "newer 1.0.0 is young (" in said
     assert "older 1.0.0 is young" not in said
+    assert "Can it wait?" in said
+    assert "Is it expected?" not in said
     assert space.noted("newer") == "false"
     assert space.noted("older") == "true"
 
@@ -139,6 +141,7 @@ def test_learning_runs_a_young_crate_in_the_baseline_and_check_tells_it(tmp_path
     assert space.buildperm("show", "newer", extra=more)[1].count("is younger than `min-age`") >= 1
     why = space.buildperm("why", "newer", "env:RELEASE_CHANNEL", extra=more)[1]
     assert "is younger than `min-age`" in why
+    assert "To have it, wait; or write `young = [" in why
 
 
 def test_plain_cargo_holds_a_young_crate_until_it_is_old_enough(
