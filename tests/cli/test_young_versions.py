@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -169,3 +169,21 @@ def test_plain_cargo_holds_a_young_crate_until_it_is_old_enough(
     assert "newer 1.0.0 is young (published 2 days ago)" in again.stderr
     machine.disable()
     assert not machine.state.exists()
+
+
+def test_plain_cargo_looks_again_when_grants_have_ended(
+    machine: PersonsMachine, tmp_path: Path
+) -> None:
+    space = cooling(tmp_path / "it", days_ago(100))
+    today = datetime.now(UTC).date()
+    expires = f'reason = "its channel"\nexpires = "{today + timedelta(days=3)}"\n'
+    manifest = space.root / "Cargo.toml"
+    manifest.write_text(manifest.read_text().replace('reason = "its channel"\n', expires))
+    machine.workspace = space.root
+    machine.configuration.write_bytes((space.registry.cargo_home / "config.toml").read_bytes())
+    machine.enable()
+
+    assert "is young" not in machine.cargo("build").stderr
+    (context,) = (machine.state / "contexts").iterdir()
+    over = datetime(*(today + timedelta(days=4)).timetuple()[:3], tzinfo=UTC)
+    assert json.loads(context.read_text())["until"] == int(over.timestamp())
