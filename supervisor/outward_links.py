@@ -51,6 +51,8 @@ class OutwardLinks:
             link: In OUT_DIR.
             target: Where it leads in the end, be there anything or not.
         """
+        if self._is_passing(target):
+            return f"a link to {encode(target)}, which is gone when the script has ended"
         for step in links(link):
             if covers(b"/proc", step):
                 return "a link through /proc"  # Which leads each process somewhere else.
@@ -69,6 +71,22 @@ class OutwardLinks:
             self.undecided.append(f"$OUT_DIR{named} to {encode(target)}")
         return ""
 
+    def _is_passing(self, target: bytes) -> bool:
+        """Tell whether a link leads to what is there as long as the script runs, and only so long.
+
+        That is what lies in its private home, or in folders of its own in the place of others. What
+        it has removed by itself is as gone as without a sandbox.
+        """
+        run = self._run
+        if covers(run.places["TMP"], target):
+            return os.path.lexists(target)
+        return any(
+            covers(shared, target)
+            and not os.path.lexists(target)
+            and os.path.lexists(own + target[len(shared) :])
+            for shared, own in run.temporary.items()
+        )
+
     def why_beside(self, name: str, link: bytes, led: bytes) -> str:
         """Say likewise of a link that is going to be beside programs.
 
@@ -78,6 +96,8 @@ class OutwardLinks:
             led: Where it leads at first.
         """
         passed, target = way(led)
+        if self._is_passing(target):
+            return f"a link to {encode(target)}, which is gone when the script has ended"
         for step in passed:
             if covers(b"/proc", step):
                 return "a link through /proc"

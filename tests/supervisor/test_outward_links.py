@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -270,3 +270,44 @@ def test_a_link_to_the_package_is_fine_where_it_is_the_workspace(own_bench: Benc
 
     assert whole.status == 0, whole.stderr
     assert (held.status, denied.status) == (1, 1)
+
+
+PASSING = """
+import os
+os.makedirs(os.environ["HOME"] + "/cache")
+for folder in ("/tmp", os.environ["TMPDIR"], os.environ["HOME"] + "/cache"):
+    open(folder + "/buildperm-passing", "w").close()
+"""
+
+
+@pytest.mark.parametrize("profile", ["learning", "enforcing"])
+@pytest.mark.parametrize(
+    "text",
+    ["/tmp/buildperm-passing", "$TMPDIR/buildperm-passing", "$HOME/cache", "$HOME/cache/../cache"],
+)
+def test_a_link_to_what_goes_with_the_script_is_refused_and_says_so(
+    own_bench: Bench, profile: Literal["learning", "enforcing"], text: str
+) -> None:
+    own_bench.grants["write"] = ["/tmp/**"]
+    made = f"os.symlink(os.path.expandvars({text!r}), os.environ['OUT_DIR'] + '/cache')"
+
+    ended = own_bench.run(own_bench.script(f"{PASSING}{made}"), profile)
+
+    assert ended.status == 1
+    assert b"$OUT_DIR/cache: a link to " in ended.stderr, ended.stderr
+    assert b", which is gone when the script has ended" in ended.stderr
+
+
+@pytest.mark.parametrize("text", ["/tmp/buildperm-passing", "$HOME/cache"])
+def test_a_link_to_what_the_script_has_removed_is_as_good_as_anywhere(
+    own_bench: Bench, text: str
+) -> None:
+    own_bench.grants["write"] = ["/tmp/**"]
+    own_bench.grants["read"] = ["/tmp/buildperm-passing"]
+    made = f"os.symlink(os.path.expandvars({text!r}), os.environ['OUT_DIR'] + '/cache')"
+    gone = "import shutil; os.unlink('/tmp/buildperm-passing')"
+    gone += "; shutil.rmtree(os.environ['HOME'] + '/cache')"
+
+    ended = own_bench.run(own_bench.script(f"{PASSING}{made}\n{gone}"))
+
+    assert ended.status == 0, ended.stderr
