@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from buildperm.cargo.cargo_process import CargoProcess
 from buildperm.errors import BuildpermError
+from buildperm.rules import profile_output
 from buildperm.rules.script_variables import is_secret
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ class Rerun:
         try:
             self.out_dir = scratch / _UNIT / "out"
             self.out_dir.mkdir(parents=True)
+            profile = profile_output.folder(os.fsencode(unit / "out"))
+            if profile:
+                os.symlink(profile, os.fsencode(scratch / profile_output.RERUN_OF))
         except OSError as error:
             raise BuildpermError(f"cannot make `{scratch}`: {error.strerror}") from error
         variables = recorded_environment(unit, environment)

@@ -24,6 +24,9 @@ PREFIX = "$TARGET_DIR/$PROFILE/"
 STAGED = "beside"
 """The folder in the scratch folder of a run that stands in the place of the profile's."""
 
+RERUN_OF = "stands-for"
+"""The link in the folder of a rerun to the folder that its `profile` stands for."""
+
 INNER = ("deps", "examples")
 _CARGOS = frozenset(
     (*INNER, "build", "incremental", "artifact", "doc", "native", "package", "tmp", "gen")

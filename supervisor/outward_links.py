@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.rules import sensitive
+from buildperm.rules import profile_output, sensitive
 from buildperm.rules.containment import contained, links, way
 from buildperm.rules.pattern import covers, matches
 from buildperm.supervisor import landlock
@@ -39,6 +39,7 @@ class OutwardLinks:
         self._run = run
         self._record = record
         self._out_dir = run.places["OUT_DIR"]
+        self._profile, self._rerun_of = _rerun_of(self._out_dir)
         # Who fills these trees can turn a link in them to somewhere else, later.
         self._filled = [*run.filled, run.places["TARGET_DIR"]]
         self._rights: dict[bool, Mapping[bytes, int]] = {}  # By whether they are those of learning.
@@ -60,6 +61,7 @@ class OutwardLinks:
                 covers(tree, step) and not covers(tree, target) for tree in self._filled
             ):
                 return f"a link through another one, {encode(step)}, to {encode(target)}"
+        target = self._as_recorded(target)
         if target not in self._known:
             self._known[target] = self._may(target)
         may_read = self._known[target]
@@ -70,6 +72,12 @@ class OutwardLinks:
             named = encode(link[len(self._out_dir) :])
             self.undecided.append(f"$OUT_DIR{named} to {encode(target)}")
         return ""
+
+    def _as_recorded(self, target: bytes) -> bytes:
+        """Return what a link beside programs led to when the script was recorded."""
+        if self._rerun_of and covers(self._profile, target):
+            return self._rerun_of + target[len(self._profile) :]
+        return target
 
     def _is_passing(self, target: bytes) -> bool:
         """Tell whether a link leads to what is there as long as the script runs, and only so long.
@@ -162,3 +170,19 @@ class OutwardLinks:
             return False
         is_granted = any(matches(pattern, text) for pattern in package["read"])
         return is_granted and not sensitive.why(text, writing=False)
+
+
+def _rerun_of(out_dir: bytes) -> tuple[bytes, bytes]:
+    """Return the folder beside programs of a rerun, and the one that it stands for.
+
+    The second is empty where Cargo itself runs the script: its folders are called otherwise.
+    """
+    profile = out_dir.removesuffix(b"/build/rerun/out")
+    if profile == out_dir:
+        return b"", b""
+    try:
+        return profile, os.readlink(
+            os.path.dirname(profile) + b"/" + profile_output.RERUN_OF.encode()
+        )
+    except OSError:
+        return profile, b""

@@ -598,6 +598,35 @@ def test_a_script_is_run_again_alone_under_other_grants(
     assert {path: path.stat().st_mtime_ns for path in unit.folder.rglob("*")} == before
 
 
+LINKING = """
+use std::{env, fs, os::unix::fs::symlink, path::Path};
+fn main() {
+    let out = env::var("OUT_DIR").unwrap();
+    let link = Path::new(&out).join("beside");
+    let _ = fs::remove_file(&link);
+    symlink(Path::new(&out).ancestors().nth(3).unwrap().join("deps"), link).unwrap();
+}
+"""
+
+
+def test_a_link_beside_programs_is_judged_in_a_rerun_as_where_it_was_recorded(
+    desk: HeldBuilds, workspace: Workspace
+) -> None:
+    root = workspace(None, {"reader": LINKING})
+    build = desk.prepare(root, "learning")
+    (unit,) = build.run().units
+
+    codes = []
+    for pattern in ("$TARGET_DIR/debug/examples/**", "$TARGET_DIR/debug/deps/**"):
+        desk.crates.clear()
+        desk.grant("reader", (Kind.READ, pattern))
+        policy = Policy("portable", desk.crates, root / "Cargo.toml")
+        session = build.other_session(policy, "enforcing", "verify")
+        codes.append(build.rerun(unit, session).run().exit_code)
+
+    assert codes == [1, 0]
+
+
 def test_a_secret_is_not_stored_but_decided_about_when_run_again(
     desk: HeldBuilds, workspace: Workspace
 ) -> None:
