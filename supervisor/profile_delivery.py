@@ -193,6 +193,8 @@ class ProfileDelivery:
             return "Cargo has put it there"
         if stat.S_ISLNK(about.st_mode):
             text = os.readlink(self.staged + b"/" + name)
+            if self._turns_back(os.path.dirname(place), text):
+                return "a link that turns back behind another one"
             led = os.path.normpath(os.path.join(os.path.dirname(place), text))
             if covers(self.staged, led):  # As a script says that resolves its own path.
                 return "a link to where it does not stay"
@@ -204,6 +206,31 @@ class ProfileDelivery:
             return "no file"
         is_setuid = about.st_mode & (stat.S_ISUID | stat.S_ISGID)
         return "a setuid or setgid program" if is_setuid else ""
+
+    def _turns_back(self, start: bytes, text: bytes) -> bool:
+        """Tell whether a `..` in a link is not of the folder that the names before it say.
+
+        Behind a link it is the folder above what that leads to: path_resolution(7).
+        """
+        path = b"" if text.startswith(b"/") else start
+        for part in text.split(b"/"):
+            if part == b"..":
+                if self._is_led(path):
+                    return True
+                path = os.path.dirname(path)
+            elif part not in (b"", b"."):
+                path = path.rstrip(b"/") + b"/" + part
+        return False
+
+    def _is_led(self, path: bytes) -> bool:
+        """Tell whether there is a link on a path, or will be once all is delivered."""
+        if path and os.path.realpath(path) != path:
+            return True
+        if not covers(self.folder, path):
+            return False
+        parts = path[len(self.folder) :].strip(b"/").split(b"/")
+        ends = (b"/".join(parts[: at + 1]) for at in range(len(parts)))
+        return any(parts != [b""] and os.path.islink(self.staged + b"/" + end) for end in ends)
 
     def _move(self, name: bytes, path: bytes) -> None:
         """Move a file to its place; no folder on the way is entered through a link."""

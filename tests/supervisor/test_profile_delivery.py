@@ -178,6 +178,7 @@ def test_a_link_to_what_was_not_granted_is_a_question(either: Bench) -> None:
     [
         *(("libx.so.1", True), ("../debug/libx.so.1", True), ("/proc/self/exe", False)),
         *(("../../../../key", False), ("deps/x.rlib", False), ("/etc/shadow", False)),
+        *(("resources/icons/../../libx.so.1", True), ("build/../libx.so.1", True)),
     ],
 )
 def test_links_beside_programs_lead_where_a_script_may_read(
@@ -190,6 +191,33 @@ def test_links_beside_programs_lead_where_a_script_may_read(
 
     assert (ended.status == 0) == is_fine, ended.stderr
     assert os.path.lexists(either.target / "debug/libx.so") == is_fine
+
+
+@pytest.mark.parametrize("start", ["", "{profile}/"], ids=["relative", "absolute"])
+@pytest.mark.parametrize("link", ["resources/s/t/d", "build/crate-1/out/d"])
+def test_no_link_turns_back_behind_another_one(either: Bench, link: str, start: str) -> None:
+    """`..` is then above what that one leads to, which may be read, and not where it says."""
+    deep = either.home / ".cache/x/deep/er"
+    deep.mkdir(parents=True)
+    (either.home / ".cache/key.so").write_text("not for everybody")
+    either.grants.update(write=GRANTED, read=["$HOME/.cache/x/**"])
+    profile = either.target / "debug"
+    if link.startswith("build/"):
+        link = str(Path(either.out_dir).relative_to(profile) / "d")
+    text = f"{start.format(profile=profile)}{link}/../../../key.so"
+    code = f"""
+import os
+top = os.environ["OUT_DIR"] + "/../../.."
+os.makedirs(os.path.dirname(f"{{top}}/{link}"), exist_ok=True)
+os.symlink({str(deep)!r}, f"{{top}}/{link}")
+os.symlink({text!r}, f"{{top}}/libx.so")
+"""
+
+    ended = either.run(either.script(code))
+
+    assert ended.status != 0
+    assert b"turns back behind another one" in ended.stderr, ended.stderr
+    assert not os.path.lexists(profile / "libx.so")
 
 
 def test_a_library_that_is_linked_from_the_output_is_put_there_each_time(
