@@ -136,4 +136,7 @@ def is_cargos(path: bytes) -> bool:
         return False
     head, name = os.path.split(path)
     stem = name.partition(b".")[0]
-    return about.st_nlink > 1 or os.path.lexists(head + b"/" + stem + b".d")
+    stems = {stem}
+    if os.path.basename(head) == b"deps":  # Rustc lists there for `NAME` what `libNAME.so` is of.
+        stems.add(stem.removeprefix(b"lib"))
+    return about.st_nlink > 1 or any(os.path.lexists(head + b"/" + e + b".d") for e in stems)

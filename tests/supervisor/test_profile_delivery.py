@@ -147,6 +147,21 @@ def test_what_is_cargos_stays_closed_whatever_is_granted(either: Bench, learning
     )
 
 
+def test_a_library_of_a_crate_has_one_name_and_stays_closed(either: Bench) -> None:
+    """A `dylib` that others depend on lies in `deps` only, without a hash in its name."""
+    deps = either.target / "debug/deps"
+    for name in ("libone.so", "one.d"):
+        (deps / name).write_text("Cargo's")
+    (deps.parent / "mine.d").write_text("Of a program that loads libmine.so.")
+    either.grants["write"] = GRANTED
+
+    either.run(either.script(HOSTILE.format(names=["deps/libone.so"], link="")))
+    either.run(either.script(HOSTILE.format(names=["libmine.so"], link="")))
+
+    assert (deps / "libone.so").read_text() == "Cargo's"
+    assert (deps.parent / "libmine.so").read_text() == "attacked"  # That one is the script's own.
+
+
 def _holds(path: Path, text: str) -> bool:
     return path.is_file() and path.read_text() == text
 
