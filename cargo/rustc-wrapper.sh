@@ -20,6 +20,7 @@
 #   BUILDPERM_COMPILE_SESSION to what it holds them
 #   BUILDPERM_COMPILERS       a folder of held compilers, which another wrapper may call
 #   BUILDPERM_USERS           LD_LIBRARY_PATH as it was before Cargo: for that other wrapper
+#   BUILDPERM_PATH            PATH as it was before Cargo: for the programs that this script starts
 #   BUILDPERM_FAILED          the file that is told which compilations have failed, where no launcher
 #                             notes it; else empty
 #   BUILDPERM_FOLLOWS         set: Cargo may name the target directory by links
@@ -143,7 +144,8 @@ elsewhere) pass "$@" ;;
 esac
 
 # What these programs load must not come from the folders of build scripts, which rustc looks into.
-alone() { (unset LD_LIBRARY_PATH && exec "$@"); }
+# Nor are they those of a PATH that a project has Cargo set.
+alone() { (unset LD_LIBRARY_PATH && PATH=${BUILDPERM_PATH:-$PATH} && exec "$@"); }
 
 programs() { # Sets `$found` to the first program in the folder that is no stub of this call.
     found=

@@ -179,6 +179,7 @@ class TargetDirectory:
             b"BUILDPERM_COMPILERS": os.fsencode(self.compilers),
             b"BUILDPERM_FAILED": b"" if launcher else os.fsencode(self.failed),
             b"BUILDPERM_USERS": os.environb.get(b"LD_LIBRARY_PATH", b""),
+            b"BUILDPERM_PATH": os.environb.get(b"PATH", os.fsencode(os.defpath)),
             b"BUILDPERM_FOLLOWS": b"yes" if self.on else b"",
         }
         return script_text(_WRAPPER, values)

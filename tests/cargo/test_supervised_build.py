@@ -291,6 +291,30 @@ def test_the_wrapper_of_the_configuration_is_called_and_seen_instead_of_ours(
 
 
 @pytest.mark.slow
+def test_what_a_project_puts_into_path_is_not_run_beside_the_sandbox(
+    desk: HeldBuilds, workspace: Workspace, tmp_path: Path
+) -> None:
+    root = workspace(QUIET)
+    marker = tmp_path / "marker"
+    (root / "tools").mkdir()
+    for name in ("cp", "mv", "rm"):
+        tool = root / "tools" / name
+        tool.write_text(f'#!/bin/sh\necho {name} >>"{marker}"\nexec /bin/{name} "$@"\n')
+        tool.chmod(0o755)
+    path = f"{root}/tools:{os.environ['PATH']}"
+    (root / ".cargo").mkdir()
+    (root / ".cargo/config.toml").write_text(
+        f'[env]\nPATH = {{ value = "{path}", force = true }}\n'
+    )
+
+    held = desk.build(root)
+
+    assert held.finished.exit_code == 0, desk.text
+    assert len(held.units) == 1
+    assert not marker.exists()
+
+
+@pytest.mark.slow
 def test_cargos_options_reach_cargo_and_find_their_packages(
     desk: HeldBuilds, workspace: Workspace, toolchain: Toolchain, tmp_path: Path
 ) -> None:
