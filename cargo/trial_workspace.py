@@ -49,7 +49,7 @@ class UnknownCrateError(BuildpermError):
 
 
 @dataclass(frozen=True, slots=True)
-class CrateRequest:
+class WantedCrate:
     """A crate as a person asks for it: what would be written behind `cargo add`."""
 
     name: str
@@ -60,7 +60,7 @@ class CrateRequest:
     @classmethod
     def parse(
         cls, text: str, features: tuple[str, ...] = (), *, default_features: bool = True
-    ) -> CrateRequest:
+    ) -> WantedCrate:
         """Read `CRATE` or `CRATE@VERSION`: a whole version means that one alone.
 
         Raises:
@@ -88,7 +88,7 @@ class CrateRequest:
 
 @contextmanager
 def trial_workspace(
-    request: CrateRequest,
+    request: WantedCrate,
     toolchain: Toolchain,
     folder: Path,
     environment: Mapping[str, str],
@@ -128,7 +128,7 @@ def trial_workspace(
 
 
 def _without_adding(
-    request: CrateRequest,
+    request: WantedCrate,
     toolchain: Toolchain,
     folder: Path,
     environment: Mapping[str, str],
@@ -151,7 +151,7 @@ def _without_adding(
     return None
 
 
-def _unknown(request: CrateRequest, error: BuildpermError) -> BuildpermError:
+def _unknown(request: WantedCrate, error: BuildpermError) -> BuildpermError:
     """Say in a line why Cargo does not add a crate; an error of our own stays as it is."""
     said = str(error.args[0])
     if not said.startswith(_OURS):

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from buildperm.cargo import toolchain
-from buildperm.cargo.trial_workspace import CrateRequest
+from buildperm.cargo.trial_workspace import WantedCrate
 from buildperm.errors import BuildpermError
 from buildperm.presentation import console
 from buildperm.presentation.build_viewer import BuildViewer
@@ -16,7 +16,7 @@ from buildperm.workflow.index_source import PermissionIndex, open_index
 from buildperm.workflow.own_packages import OwnPackages, open_own
 
 
-def inform(request: CrateRequest, index: str | None, viewer: BuildViewer) -> CrateInformation:
+def inform(request: WantedCrate, index: str | None, viewer: BuildViewer) -> CrateInformation:
     """Find out what `cargo add` would bring.
 
     Args:
@@ -46,7 +46,7 @@ def inform(request: CrateRequest, index: str | None, viewer: BuildViewer) -> Cra
 
 
 def _looked_up(
-    request: CrateRequest, trial: CrateTrial, index: PermissionIndex, own: OwnPackages | None
+    request: WantedCrate, trial: CrateTrial, index: PermissionIndex, own: OwnPackages | None
 ) -> CrateInformation:
     root = trial.root(request.name)
     found = []
@@ -59,7 +59,7 @@ def _looked_up(
 
 
 def _recorded(
-    request: CrateRequest, trial: CrateTrial, own: OwnPackages | None, viewer: BuildViewer
+    request: WantedCrate, trial: CrateTrial, own: OwnPackages | None, viewer: BuildViewer
 ) -> CrateInformation:
     root = trial.root(request.name)
     packages = trial.packages()

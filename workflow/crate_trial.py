@@ -18,7 +18,7 @@ from buildperm import __version__
 from buildperm.cargo.metadata import Package
 from buildperm.cargo.project import Project
 from buildperm.cargo.toolchain import Toolchain
-from buildperm.cargo.trial_workspace import NAME, CrateRequest, trial_workspace
+from buildperm.cargo.trial_workspace import NAME, WantedCrate, trial_workspace
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest, proposals
 from buildperm.policy.access import Access
@@ -151,7 +151,7 @@ def origin_of(toolchain: Toolchain, runtime: str, mode: str, seconds: float) -> 
 
 @contextmanager
 def open_trial(
-    request: CrateRequest, toolchain: Toolchain, lock: bytes | None, stricter: Policy | None
+    request: WantedCrate, toolchain: Toolchain, lock: bytes | None, stricter: Policy | None
 ) -> Iterator[CrateTrial]:
     """Resolve a crate in a workspace of its own, which is removed at the end.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from buildperm import __version__
 from buildperm.cargo import toolchain
 from buildperm.cargo.toolchain import Toolchain
-from buildperm.cargo.trial_workspace import CrateRequest
+from buildperm.cargo.trial_workspace import WantedCrate
 from buildperm.errors import BuildpermError, ExitCode
 from buildperm.policy.entry_list import (
     ENTRY_MOST,
@@ -186,7 +186,7 @@ def _write(path: Path, raw: bytes) -> None:
         raise BuildpermError(f"cannot write `{path}`: {error.strerror}") from error
 
 
-def requests_of(crates: Iterable[str], lists: Iterable[Path]) -> list[CrateRequest]:
+def requests_of(crates: Iterable[str], lists: Iterable[Path]) -> list[WantedCrate]:
     """Return the crates of the command line, and of files with one on a line; `#` is a comment.
 
     Raises:
@@ -196,11 +196,11 @@ def requests_of(crates: Iterable[str], lists: Iterable[Path]) -> list[CrateReque
     for path in lists:
         text = read_regular(path, _LIST_OF_CRATES_MOST).decode("utf-8", "replace")
         named += [bare for line in text.splitlines() if (bare := line.partition("#")[0].strip())]
-    return [CrateRequest.parse(each) for each in dict.fromkeys(named)]
+    return [WantedCrate.parse(each) for each in dict.fromkeys(named)]
 
 
 def make_index(
-    index: IndexFolder, requests: Iterable[CrateRequest], part: Part, viewer: BuildViewer
+    index: IndexFolder, requests: Iterable[WantedCrate], part: Part, viewer: BuildViewer
 ) -> int:
     """Record crates with their dependencies, and write an entry for each that is not there.
 
@@ -228,9 +228,7 @@ def make_index(
     return code
 
 
-def _record(
-    index: IndexFolder, request: CrateRequest, chain: Toolchain, viewer: BuildViewer
-) -> int:
+def _record(index: IndexFolder, request: WantedCrate, chain: Toolchain, viewer: BuildViewer) -> int:
     with open_trial(request, chain, None, None) as trial:
         packages = trial.packages()
         resolved = sorted(f"{each.id} {','.join(each.features)}" for each in packages)

@@ -46,11 +46,11 @@ def command(
     in the index, or cannot be beside what you have; 2 there is no such crate or version; 23
     something could not be held; 130 interrupted; Cargo's own where the build fails.
     """
-    from buildperm.cargo.trial_workspace import CrateRequest
+    from buildperm.cargo.trial_workspace import WantedCrate
     from buildperm.presentation.build_progress import LineViewer
     from buildperm.workflow.before_adding import inform
 
-    request = CrateRequest.parse(crate, features, default_features=not no_default_features)
+    request = WantedCrate.parse(crate, features, default_features=not no_default_features)
     viewer = LineViewer()
     try:
         found = inform(request, index, viewer)
