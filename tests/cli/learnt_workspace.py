@@ -76,7 +76,7 @@ class LearntWorkspace:
 
     def copy(self, to: Path, *, without: tuple[str, ...] = ()) -> LearntWorkspace:
         """Copy the workspace with its dates and recordings, except for what is left out."""
-        shutil.copytree(self.folder, to, ignore=shutil.ignore_patterns(*without))
+        shutil.copytree(self.folder, to, symlinks=True, ignore=shutil.ignore_patterns(*without))
         if "target" not in without:
             claim.mark(to / "target/buildperm")  # As if it had been made there.
         return LearntWorkspace(to, self.registry)
