@@ -34,6 +34,7 @@ _FAILED = re.compile(
 )
 _UNSETTLED = re.compile(r"^not settled: (\S+) \S+ (.*)$", re.MULTILINE)
 _REGISTRY = re.compile(r"registry/(src|index|cache)/[\w.-]+-[0-9a-f]{16}")
+_SCHEME = re.compile(r"https?://")  # What is left names no address of a mirror by its beginning.
 _REGISTRY_HOST = re.compile(r"\b(?:registry|index|static)(?:\.[a-z][\w-]*)+\b")
 _TRACEBACK = "Traceback (most recent call last)"
 
@@ -241,7 +242,7 @@ def _portable(folder: Path, record: Record) -> Record:
                 for path, name in names:
                     value = value.replace(path, name)
                 value = _REGISTRY.sub(f"registry/\\1/{OF_THIS_MACHINE}", value)
-                return _REGISTRY_HOST.sub("a-package-registry", value)
+                return _REGISTRY_HOST.sub("a-package-registry", _SCHEME.sub("", value))
             case dict():
                 return {without(key): without(each) for key, each in value.items()}
             case list() | tuple():
