@@ -40,6 +40,11 @@ class RerunResult:
     output: str  # All that was said, directives included.
 
 
+def recording(scratch: Path) -> Path:
+    """Return what a run in the folder `scratch` records, or has recorded."""
+    return scratch / _UNIT / "buildperm" / "recording.jsonl"
+
+
 class Rerun:
     """One script that is run again; `interrupt` may be called from anywhere while `run` blocks."""
 
@@ -83,7 +88,7 @@ class Rerun:
                 variables[name] = value
         variables["OUT_DIR"] = str(self.out_dir)
         variables["BUILDPERM_SESSION"] = str(session)
-        self._recording = scratch / _UNIT / "buildperm" / "recording.jsonl"
+        self._recording = recording(scratch)
         self._said = bytearray()
         self._build = CargoProcess(
             [os.fsdecode(word) for word in context["argv"]],

@@ -136,7 +136,8 @@ def test_questions_stand_beside_the_lines_that_ask_and_are_answered_there(tmp_pa
     (workspace / "other").mkdir()
     for name in ("data.txt", "other/more.txt"):
         (workspace / name).write_text("data")
-    assert buildperm("learn", "--no-tui", folder=workspace).returncode == 3
+    state = {"XDG_STATE_HOME": str(tmp_path)}  # As for the editor: answers count for one user.
+    assert buildperm("learn", "--no-tui", folder=workspace, extra=state).returncode == 3
 
     done = _drive(workspace, tmp_path)
 

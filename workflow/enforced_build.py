@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildperm.cargo.project import CI
-from buildperm.cargo.supervised_build import SupervisedBuild
+from buildperm.cargo.supervised_build import Observation, SupervisedBuild
 from buildperm.errors import ExitCode
 from buildperm.presentation import console
 from buildperm.report import next_command, refused_text
@@ -34,7 +34,14 @@ class EnforcementOptions:
     require_reviewed: bool  # Build nothing where a build script was not reviewed.
     deny_unused: bool  # Fail where a grant is not used.
     is_warning: bool  # Findings do not fail the command.
-    observes_all: bool  # Also what compilers read.
+    observes_all: bool  # Also what compilers read, and what only looks.
+
+    @property
+    def observation(self) -> Observation:
+        """How much is recorded."""
+        if self.observes_all:
+            return "everything"
+        return "full" if self.deny_unused else "light"
 
 
 def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOptions) -> int:
@@ -83,7 +90,7 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
             # Standard output is for the report: what Cargo prints there would break the document.
             on_output=_to_standard_error if outputs.is_document else None,
             # What was not seen cannot be called unused.
-            observation="full" if options.observes_all or options.deny_unused else "light",
+            observation=options.observation,
         )
     finally:
         proof.result()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 
+from buildperm.cargo import rerun
 from buildperm.cargo.held_packages import HeldPackages
 from buildperm.errors import BuildpermError
 from buildperm.policy import editor, manifest, merging, surplus
@@ -209,7 +210,7 @@ def files_of(
             package = held.of(unit.package)
             crate = package["crate"], package["version"]
             # Trying the decisions leaves a recording of its own, of what had not been seen before.
-            tried = outcome.build.scratch(unit) / "buildperm" / "recording.jsonl"
+            tried = rerun.recording(outcome.build.scratch(unit))
             found.setdefault(crate, []).append((unit.recording, tried))
             if crate not in sources:
                 sources[crate] = sources_of(workspace.project.metadata, unit.package, files)

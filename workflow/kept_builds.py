@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from buildperm.cargo import rerun
 from buildperm.cargo.cargo_process import CargoResult
 from buildperm.cargo.held_packages import HeldPackages
 from buildperm.cargo.supervised_build import SupervisedBuild
@@ -108,7 +109,7 @@ def keep_verified(build: KeptBuild, crates: Collection[tuple[str, str]]) -> None
     """Keep what a verifying run of these crates has shown beside what was recorded before."""
     for unit in build.outcome.units:
         package = build.held.of(unit.package)
-        shown = build.outcome.build.scratch(unit) / "buildperm" / "recording.jsonl"
+        shown = rerun.recording(build.outcome.build.scratch(unit))
         if (package["crate"], package["version"]) in crates and shown.is_file():
             kept = _verified(unit)
             with suppress(OSError):  # Then a build has to show it once more.

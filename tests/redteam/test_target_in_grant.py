@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildperm.cargo import claim
 from tests.command import buildperm
 from tests.programs import program_text
 from tests.redteam.packages import crate, workspace
@@ -44,6 +45,7 @@ def test_a_granted_folder_is_not_what_cargo_keeps_in_it(
         file.write(GRANT)
     crate(folder / "writer", WRITER)
     aim = folder / "gen" / victim
+    claim.make(folder / "gen/built")
     aim.parent.mkdir(parents=True)
     (folder / "gen/own").mkdir()
     if victim != OURS:
