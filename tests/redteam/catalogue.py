@@ -92,7 +92,7 @@ ATTACKS = (
     ),
     _file(2, "documents", "read a letter in the home folder", "$HOME/Documents/letter.txt"),
     Attack(
-        *("home-list", 2, "list the home folder", "L B", "EACCES", "ENOENT"),
+        *("home-list", 2, "list the home folder", "L B", "EACCES", "EACCES"),
         reported="read $HOME",
     ),
     Attack(
@@ -152,7 +152,7 @@ ATTACKS = (
     ),
     _made(
         *(12, "cargo-config-home", "make it in the home folder"),
-        *("$CARGO_HOME/config.toml", "ENOENT"),
+        *("$CARGO_HOME/config.toml", "EROFS"),
     ),
     _made(
         *(13, "registry-source", "change another crate's source in the registry"),
@@ -175,7 +175,7 @@ ATTACKS = (
         "$TARGET_DIR/debug/.fingerprint/planted",
     ),
     Attack(
-        *("other-outputs", 14, "change compiled crates", "L B", "EACCES", "ENOENT"),
+        *("other-outputs", 14, "change compiled crates", "L B", "EACCES", "EACCES"),
         reported="read $TARGET_DIR/debug/deps",
     ),
     _made(15, "git-hook", "make a Git hook", "$WORKSPACE/.git/hooks/post-checkout", "ENOENT"),
