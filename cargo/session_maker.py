@@ -124,8 +124,6 @@ def make(
         session["looks"] = True
         session["filter"] = prepared.look_filter
         session["quiet_filter"] = prepared.filter
-        if "light_filter" in session:
-            session["light_filter"] = prepared.light_look_filter
     found = trusted_repository.trusted(metadata.root, environment)
     if found:
         session["trusted"] = found
