@@ -1,6 +1,8 @@
 /* Opens a name of shared memory while another thread puts another path where the recorder puts its own. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,13 +11,23 @@
 #include <unistd.h>
 
 static char wanted[4096];
-static char *volatile place;
-static volatile int done;
+static _Atomic(char *) place;
+static atomic_int done, writes;
 
 static void *flip(void *nothing) {
-    while (!done)
-        if (place) strcpy(place, wanted);
+    while (!done) {
+        writes = 1;
+        char *now = place; /* Read once: it may be gone at the next look. */
+        if (now) strcpy(now, wanted);
+        writes = 0;
+    }
     return nothing;
+}
+
+/* Takes the place back. What is below the stack is the next function's: nobody may write there still. */
+static void stop_flipping(void) {
+    place = NULL;
+    while (writes) sched_yield();
 }
 
 static __attribute__((noinline)) long opened(const char *name, size_t size) {
@@ -49,7 +61,7 @@ int main(void) {
     size_t size = strlen(temporary) + strlen("/x") + 1; /* `tmp` is as long as `shm`. */
     for (int count = 0; count < 3000; count++) {
         long got = opened("/dev/shm/x", size);
-        place = NULL;
+        stop_flipping();
         ssize_t length = got < 0 ? 0 : read((int)got, text, sizeof text);
         if (got >= 0) close((int)got);
         if (length <= 0) other++;
