@@ -58,7 +58,6 @@ class PortableRuntime:
             filter=seccomp.build(arch, numbers, syscall_table.recorded()),
             light_filter=light_filter(arch, numbers),
             look_filter=seccomp.build(arch, numbers, syscall_table.recorded(), looks=True),
-            light_look_filter=light_filter(arch, numbers, looks=True),
             calls=seccomp.stopping(numbers, syscall_table.recorded(), looks=True),
             left_open=self.left_open(abi),
             starter=start_programs.starter(),
@@ -68,11 +67,11 @@ class PortableRuntime:
 portable = PortableRuntime()
 
 
-def light_filter(arch: str, numbers: Mapping[str, int], *, looks: bool = False) -> bytes:
+def light_filter(arch: str, numbers: Mapping[str, int]) -> bytes:
     """Return the filter for light observation; empty on processors that observe everything."""
     if arch != "x86_64":  # `tracer.recorder.open_patch` knows no other.
         return b""
-    return seccomp.build(arch, numbers, syscall_table.recorded(), light=True, looks=looks)
+    return seccomp.build(arch, numbers, syscall_table.recorded(), light=True)
 
 
 def _unavailable(facts: ProbeResults, cap: int) -> str | None:
