@@ -7,9 +7,10 @@ and one about all that begin so would be about files of others.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from buildperm.policy import ladder
 from buildperm.policy.access import Access
 from buildperm.policy.kinds import Kind
 from buildperm.policy.stable_target import in_any_run
@@ -55,3 +56,10 @@ def told(accesses: Iterable[Access]) -> list[Access]:
     """Return accesses as they are called in any run, each name once."""
     named = [replace(access, target=in_any_run(access.target)) for access in accesses]
     return list({access.target: access for access in named}.values())
+
+
+def is_made(access: Access, written: Collection[str]) -> bool:
+    """Tell whether a file was to be made, not only read: somebody else's may be there again."""
+    if access.kind is not Kind.READ:
+        return True
+    return not ladder.above([access.target]).union([access.target]).isdisjoint(written)
