@@ -39,6 +39,7 @@ _TO_SPACE = dict.fromkeys(map(ord, _WHITE), " ")
 
 _WATCHED = ("rerun-if-changed",)
 _SEARCH = "rustc-link-search"
+_SEARCHING = (_SEARCH, "rustc-flags")  # No others name folders that are searched.
 _FOLLOWED = (_SEARCH, "rustc-link-lib", "rustc-flags", *LINK_ARGUMENTS)
 _SEARCH_KINDS = ("dependency", "crate", "native", "framework", "all")
 _NO_CRATES = ("native", "framework")  # Where rustc looks for no crates; without a kind it does.
@@ -100,6 +101,10 @@ def judge(
         return REFUSED
     if key in _WATCHED:
         return FREE  # Some scripts have Cargo watch hundreds of thousands of files.
+    if key not in _SEARCHING:
+        verdict = _judge_one(key, value, places=places, handed_over=handed_over)
+        if verdict != REFUSED:
+            return verdict
     parts = _parts(key, value)
     if not parts:
         return FORBIDDEN

@@ -14,7 +14,7 @@ from __future__ import annotations
 from buildperm.printable import cleaned, disarmed
 from buildperm.rules import directive
 from buildperm.rules.pattern import is_literal
-from buildperm.supervisor.watched_files import WatchedFiles
+from buildperm.supervisor.watched_files import WatchedFiles, may_match
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
@@ -65,7 +65,8 @@ class DirectiveGate:
         """Yield what Cargo may see of `lines`, each with its newline."""
         watched = WatchedFiles(self._record, directive.FREE)
         # What is denied is looked for in each.
-        grouped = ((line, b"") for line in lines) if self._denied else watched.grouped(lines)
+        is_each = bool(self._denied) and may_match(self._denied)
+        grouped = ((line, b"") for line in lines) if is_each else watched.grouped(lines)
         for line, passed in grouped:
             if passed:
                 yield passed

@@ -7,7 +7,9 @@ Part of the supervisor: imports nothing but built-in modules, but where there ar
 
 from __future__ import annotations
 
-from buildperm.tracer.notation import PLAIN
+from buildperm.printable import cleaned, is_visible
+from buildperm.rules.pattern import parts
+from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +21,8 @@ _AT_ONCE = 4096  # Lines.
 TOLD_MOST = 2_000
 """Lines that are recorded each by itself; of the others, their number and a digest."""
 
-_PLAIN = PLAIN + b"\n"
+_ASCII = bytes(range(0x20, 0x7F))  # What is visible of it.
+_OTHER = bytes(range(0x80, 0x100))
 
 
 class WatchedFiles:
@@ -36,41 +39,54 @@ class WatchedFiles:
     def grouped(self, lines: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
         """Yield each line as (line, nothing), but many of these at a time as (nothing, their text).
 
-        The order stays. A line that has to be cleaned, or is no text in ASCII, is like all others.
+        The order stays. A line that Cargo would trim is like all others.
         """
         batch: list[bytes] = []
-        beginning = _BEGINNINGS[0]
         for line in lines:
-            if not line.startswith(beginning):
-                yield from self._finished(batch, beginning)
-                batch = []
-                if not line.startswith(_BEGINNINGS):
-                    yield line, b""
-                    continue
-                beginning = next(each for each in _BEGINNINGS if line.startswith(each))
-            batch.append(line)
-            if len(batch) == _AT_ONCE:
-                yield from self._finished(batch, beginning)
-                batch = []
-        yield from self._finished(batch, beginning)
+            if line.startswith(_BEGINNINGS):
+                batch.append(line)
+                if len(batch) == _AT_ONCE:
+                    yield from self._finished(batch)
+                    batch = []
+            else:
+                if batch:
+                    yield from self._finished(batch)
+                    batch = []
+                yield line, b""
+        if batch:
+            yield from self._finished(batch)
         self._tell_more()
 
-    def _finished(self, batch: Sequence[bytes], beginning: bytes) -> Iterator[tuple[bytes, bytes]]:
-        if not batch:
+    def _finished(self, batch: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        text = b"\n".join(batch) + b"\n"
+        if b" \n" not in text and _is_clean(b"".join(batch)):
+            self._tell(batch, text)
+            yield b"", text
             return
-        text = b"\n".join(batch)
-        # What Cargo trims, or a terminal obeys, is for whoever looks at each line.
-        if text.translate(None, _PLAIN) or b" \n" in text or text.endswith(b" "):
-            yield from ((line, b"") for line in batch)
-            return
+        good: list[bytes] = []
+        for line in batch:
+            clean = cleaned(line)  # Line ends of Windows vanish.
+            if clean.startswith(_BEGINNINGS) and not clean.endswith(b" ") and _is_clean(clean):
+                good.append(clean)
+                continue
+            if good:
+                yield b"", self._tell(good)
+                good = []
+            yield line, b""
+        if good:
+            yield b"", self._tell(good)
+
+    def _tell(self, batch: Sequence[bytes], text: bytes = b"") -> bytes:
+        """Record lines, and return their text."""
+        text = text or b"\n".join(batch) + b"\n"
         if self._told < TOLD_MOST:
             self._told += len(batch)
-            for value in text[len(beginning) :].decode().split("\n" + beginning.decode()):
-                self._record(KEY, value, self._verdict)
+            for line in batch:
+                self._record(KEY, encode(line.partition(b"=")[2]), self._verdict)
         else:
             self._more += len(batch)
-            self._texts.append(text)
-        yield b"", text + b"\n"
+            self._texts.append(text[:-1])
+        return text
 
     def _tell_more(self) -> None:
         if self._more:
@@ -78,3 +94,24 @@ class WatchedFiles:
 
             digest = hashlib.sha256(b"\n".join(self._texts)).hexdigest()
             self._record(KEY, f"({self._more:,} more files, sha256 {digest})", self._verdict)
+
+
+def may_match(patterns: Iterable[str]) -> bool:
+    """Tell whether any pattern of directives may be about a file that Cargo is to watch."""
+    beginning = f"{KEY}="
+    heads = (parts(pattern)[0] for pattern in patterns)
+    return any(head.startswith(beginning) or beginning.startswith(head) for head in heads)
+
+
+def _is_clean(raw: bytes) -> bool:
+    """Tell whether all characters are visible ones, of which the plain space alone is white."""
+    others = raw.translate(None, _ASCII)
+    if not others:
+        return True
+    if others.translate(None, _OTHER):  # A control character.
+        return False
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return is_visible(others.decode())
