@@ -10,7 +10,8 @@ from buildperm.cargo.trial_workspace import WantedCrate
 from buildperm.errors import BuildpermError
 from buildperm.presentation import console
 from buildperm.presentation.build_viewer import BuildViewer
-from buildperm.workflow.crate_information import CrateInformation, described
+from buildperm.workflow.brought_package import described
+from buildperm.workflow.crate_information import CrateInformation
 from buildperm.workflow.crate_trial import CrateTrial, open_trial
 from buildperm.workflow.index_source import PermissionIndex, open_index
 from buildperm.workflow.own_packages import OwnPackages, open_own

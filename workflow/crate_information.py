@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from buildperm import __version__
 from buildperm.cargo.metadata import Package
 from buildperm.errors import ExitCode
-from buildperm.policy import system_packages
-from buildperm.policy.kinds import Kind
-from buildperm.policy.permission_entry import Ask, Origin, PermissionEntry
+from buildperm.policy.permission_entry import Ask, Origin
 from buildperm.policy.role import SubjectKind
 from buildperm.printable import shown
 from buildperm.report import build_failure
 from buildperm.report.build_failure import BuildFailure
 from buildperm.report.text import count
+from buildperm.workflow.brought_package import BroughtPackage
 from buildperm.workflow.evidence import time_ago
 from buildperm.workflow.index_source import PermissionIndex
-from buildperm.workflow.own_packages import OwnPackages, can_replace
+from buildperm.workflow.own_packages import can_replace
 
 _ENDS = {
     True: "Cargo has to replace the one that you have, where its requirements allow that",
@@ -30,70 +29,12 @@ _ENDS = {
 VERSION = 1
 """Of the JSON document; it changes when something is removed or means something else."""
 
-_C = frozenset({"cc", "cmake", "autotools"})
-"""Presets of what compiles C."""
-
 _NOT_EXPANDED = "macros not run: nothing in these crates uses them"
 _NOT_RUN = "not run: the build ended before"
 _NOT_BUILT = "not built: nothing here uses it"
 _REPLACED = "not run: Cargo's configuration replaces its build script"
 _OTHER_FEATURES = "recorded with fewer features than these"
 _NOT_KNOWN = "not in the index"
-
-
-@dataclass(frozen=True, slots=True)
-class BroughtPackage:
-    """One package that `cargo add` would bring and that runs code in a build."""
-
-    package: Package
-    checksum: str  # Empty where it is from no registry.
-    entry: PermissionEntry | None  # None where nothing of it was recorded.
-    undecided: tuple[Ask, ...]  # What no grant and no denial of the workspace is about.
-    owned: tuple[str, ...]  # The versions that the workspace has.
-    has_grants: bool  # It says something about this version.
-
-    @property
-    def is_owned(self) -> bool:
-        """Tell whether the workspace has this very version."""
-        return self.package.version in self.owned
-
-    @property
-    def missed(self) -> tuple[SubjectKind, ...]:
-        """Return what of it did not run, so that nobody knows what it asks."""
-        ran = self.entry.ran if self.entry is not None else ()
-        return tuple(each for each in self.package.subjects if each not in ran)
-
-    @property
-    def is_baseline(self) -> bool:
-        """Tell whether all of it ran, with the same features, and asked for nothing."""
-        entry = self.entry
-        return entry is not None and not (
-            entry.asks or entry.failure or self.missed or self.has_more_features
-        )
-
-    @property
-    def has_more_features(self) -> bool:
-        """Tell whether features are on that were not when it was recorded, as far as is known."""
-        known = self.entry.features if self.entry is not None else None
-        return known is not None and not {*self.package.features} <= {*known}
-
-    @property
-    def compiles_c(self) -> bool:
-        """Tell whether it asks for a preset of C compilers."""
-        return self.entry is not None and not _C.isdisjoint(self.entry.presets)
-
-    @property
-    def connects(self) -> bool:
-        """Tell whether it asks for the network."""
-        return self.entry is not None and any(Kind.NET in ask.kinds for ask in self.entry.asks)
-
-    def ownership(self) -> str:
-        """Say whether the workspace has it; empty if it has none of it."""
-        if self.is_owned:
-            return f"you have it, {'with' if self.has_grants else 'without'} grants"
-        if self.owned:
-            return f"you have {', '.join(shown(each) for each in self.owned)}"
-        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +137,7 @@ class CrateInformation:
             f"{shown(package.name)} {shown(package.version)}",
             subjects or "compiling it",
             self._asked(each),
-            _links(package),
+            _links(each),
             each.ownership(),
         )
 
@@ -291,7 +232,7 @@ class CrateInformation:
             "subjects": [str(kind) for kind in package.subjects],
             "features": list(package.features),
             "links": package.links,
-            "install": _install(package),
+            "install": each.install,
             "owned_versions": list(each.owned),
             "is_owned": each.is_owned,
             "has_grants": each.has_grants,
@@ -307,18 +248,11 @@ def _ask_text(ask: Ask) -> str:
     return f"{what} ({ask.risk.name.lower()}{locked})"
 
 
-def _links(package: Package) -> str:
-    if not package.links:
+def _links(each: BroughtPackage) -> str:
+    links = each.package.links
+    if not links:
         return ""
-    install = _install(package)
-    return f"links {shown(package.links)}{f' ({install})' if install else ''}"
-
-
-def _install(package: Package) -> str:
-    """Return the command that installs what a package links; empty if nobody knows."""
-    distribution = system_packages.this_distribution()
-    found = system_packages.of_links(package.links)
-    return found[0].command(distribution) if found else ""
+    return f"links {shown(links)}{f' ({each.install})' if each.install else ''}"
 
 
 def _seconds(moment: str) -> float:
@@ -326,28 +260,3 @@ def _seconds(moment: str) -> float:
         return calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ"))
     except ValueError:
         return 0.0  # A day that there is not.
-
-
-def described(
-    root: Package,
-    found: Sequence[tuple[Package, str, PermissionEntry | None]],
-    own: OwnPackages | None,
-) -> list[BroughtPackage]:
-    """Put beside what was found what the workspace has.
-
-    Args:
-        root: The crate that was asked for.
-        found: Packages, their checksums, and what is known of them.
-        own: The workspace; None where there is none.
-    """
-    brought = []
-    for package, checksum, entry in found:
-        asks = entry.asks if entry else ()
-        owned: tuple[str, ...] = ()
-        has_grants = False
-        if own is not None:
-            grants = own.grants(package)
-            owned, has_grants = own.versions(package), grants is not None
-            asks = own.open_asks(package, entry) if entry else ()
-        brought.append(BroughtPackage(package, checksum, entry, asks, owned, has_grants))
-    return sorted(brought, key=lambda each: (each.package != root, each.package.name))
