@@ -69,6 +69,7 @@ class Access:
     # Why the system itself refused what has failed, as in `SYSTEM_REFUSALS`: the recorder has tried
     # that the same fails outside the sandbox, too. Empty for every other outcome.
     refused_by_system: str = ""
+    is_let_through: bool = False  # It was done while learning, which refuses nothing of its kind.
 
     @property
     def wanted_by(self) -> str:

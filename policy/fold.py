@@ -185,9 +185,18 @@ class _EventFolding:
                     tally.refused_by_system if tally.outcome is Outcome.FAILED else ""
                 ),
                 is_foreseen=self._is_foreseen(kind, target, tally),
+                is_let_through=self._is_let_through(kind, tally),
             )
             for (kind, target), tally in ordered
         ]
+
+    def _is_let_through(self, kind: Kind, tally: _AccessBuilder) -> bool:
+        """Tell whether what was done was not to be prevented, as it was seen while learning.
+
+        Secrets are, and so are writing and the network.
+        """
+        is_open = kind in (Kind.READ, Kind.EXEC, Kind.ENV) and not tally.sensitive
+        return is_open and self._mode == _LEARNING and tally.outcome is Outcome.DONE
 
     def _is_asked_otherwise(self, target: str) -> bool:
         """Tell whether what was looked at was run or written, too: a grant of that shows it."""

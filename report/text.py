@@ -14,7 +14,7 @@ from buildperm.policy.proposal import Choice, Proposal, Risk
 from buildperm.policy.role import SCRIPT_ALONE, SubjectKind
 from buildperm.policy.sought_secrets import EMPTY_HOME
 from buildperm.policy.string_list import literal
-from buildperm.policy.undecided_accesses import is_settled
+from buildperm.policy.undecided_accesses import is_habit, is_settled
 from buildperm.printable import log_line, printable
 from buildperm.report import build_failure, missing_settings, refused_text, unreviewed_macros
 from buildperm.report.build_run import BuildRun, ScriptRun
@@ -228,15 +228,7 @@ def _closing(report: Report) -> Iterator[str]:
             yield f"buildperm: {waiting}; nothing was built."
     else:
         held = f"{held_tally(run)} held ({run.runtime}, Landlock ABI {run.landlock_abi})"
-        if run.offenders:
-            beyond = ""
-        elif any(script.habitual for script in run.scripts):
-            beyond = "; what was blocked is nobody's decision"
-        elif any(script.unopened for script in run.scripts):
-            beyond = "; only accesses that are denied, or granted and closed, were blocked"
-        else:
-            beyond = "; only denied accesses were blocked"
-        yield f"buildperm: {held}{beyond}."
+        yield f"buildperm: {held}{_blocked(run)}."
         loose = compiling_text(run.compiling, run.macros, run.lacking)
         if loose:
             yield f"buildperm: {loose}"
@@ -256,6 +248,32 @@ def _closing(report: Report) -> Iterator[str]:
         meaning = "the grants are wider" if wider else "not reviewed"
     if meaning:
         yield f"Exit code {report.exit_code}: {meaning}."
+
+
+def _blocked(run: BuildRun) -> str:
+    """Say what was blocked where nobody has to decide about it; empty where somebody has to."""
+    if run.offenders or not run.scripts:
+        return ""
+    denied = habits = False
+    for script in run.scripts:
+        unopened = {access.target for access in script.unopened}
+        for access in script.everything:
+            if is_habit(access):
+                habits = True
+            elif access.outcome is Outcome.REFUSED and access.target not in unopened:
+                denied = True
+    what = [
+        *(["what Cargo.toml denies"] if denied else []),
+        *(
+            ["what a grant names but cannot open (see above)"]
+            if any(script.unopened for script in run.scripts)
+            else []
+        ),
+        *(["what most programs do without"] if habits else []),
+    ]
+    if not what:
+        return "; nothing beyond the baseline and the grants was seen"
+    return f"; only {' and '.join(what)} was blocked"
 
 
 def _finding(proposal: Proposal) -> Iterator[str]:
@@ -284,6 +302,8 @@ def access_text(access: Access) -> str:
         Outcome.DONE: (
             "done, nothing prevented it"
             if is_compiling
+            else "let through while learning"
+            if access.is_let_through
             else "done in a folder of its own"
             if own_temporaries.is_own(access.target) or profile_output.is_pattern(access.target)
             else "done, this runtime could not prevent it"

@@ -35,6 +35,20 @@ def test_an_outcome_that_varies_is_not_unstable_and_the_graver_one_stands() -> N
     assert not found.unstable
 
 
+def test_only_what_no_other_run_did_in_earnest_counts_as_let_through_while_learning() -> None:
+    learned = replace(ran("cc"), is_let_through=True)
+
+    for other, expected in (
+        (learned, True),
+        (ran("cc", Outcome.FAILED), True),
+        (ran("cc"), False),
+        (ran("cc", Outcome.REFUSED), False),
+    ):
+        for runs in ([[learned], [other]], [[other], [learned]]):
+            (found,) = combine(runs)
+            assert found.is_let_through is expected
+
+
 def test_one_run_or_none_agrees_with_itself() -> None:
     assert stable([[ran("cc"), ran("ld")]]) == [ran("cc"), ran("ld")]
     assert stable([]) == []

@@ -172,6 +172,24 @@ def test_the_gravest_outcome_is_kept() -> None:
 _EMPTY = b"/t/debug/build/a-1/buildperm/scratch/home/"
 
 
+@pytest.mark.parametrize(("mode", "is_open"), [("learning", True), ("enforcing", False)])
+def test_what_learning_lets_through_is_marked_and_nothing_else(mode: str, is_open: bool) -> None:
+    recording = _recording(
+        [
+            _opened(b"/opt/x"),
+            _executed(b"/usr/bin/gcc-12"),
+            _opened(b"/opt/refused", refused=True),
+            _opened(b"/opt/absent", errno=ENOENT),
+            _opened(b"/opt/written", OpenMode.WRITE),
+            _opened(b"/home/u/.ssh/id_rsa"),
+        ]
+    )
+    found = fold(replace(recording, header=replace(recording.header, mode=mode)))
+
+    marked = {(each.kind, each.target) for each in found if each.is_let_through}
+    assert marked == ({(Kind.READ, "/opt/x"), (Kind.EXEC, "gcc-12")} if is_open else set())
+
+
 def test_a_secret_looked_for_in_the_empty_home_is_named_as_the_one_it_was_for() -> None:
     look = _opened(_EMPTY + b".ssh/id_ed25519", errno=ENOENT)
     ((key, access),) = _fold(look).items()

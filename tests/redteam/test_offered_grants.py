@@ -86,7 +86,10 @@ def test_what_a_grant_covers_and_does_not_open_is_told(tmp_path: Path) -> None:
 
     assert told.returncode == 0, told.stderr
     assert "warning: member 0.1.0: write $WORKSPACE/gen/new.rs refused, though gra" in told.stdout
-    assert "only accesses that are denied, or granted and closed" in told.stdout + told.stderr
+    assert (
+        "only what a grant names but cannot open (see above) was blocked"
+        in told.stdout + told.stderr
+    )
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.role import Role, SubjectKind
 from buildperm.report import text
-from buildperm.report.build_run import BuildRun
+from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.compiling import compiling_text
 from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.rule_catalogue import NOT_REVIEWED, WIDER_GRANT
@@ -223,3 +223,41 @@ def test_what_waits_is_counted_against_all_that_there_is() -> None:
         "1 build script to review, of 9 build scripts"
     )
     assert text.to_review([pending], "1 build script") == "1 build script to review"
+
+
+def test_what_learning_lets_through_was_not_to_be_prevented() -> None:
+    read = Access(Kind.READ, "/x", Outcome.DONE, 1, 0, 0, ())
+
+    learned = text.access_text(replace(read, is_let_through=True))
+
+    assert learned == "read /x: let through while learning"
+    assert text.access_text(read) == "read /x: done, this runtime could not prevent it"
+
+
+def test_the_end_says_of_what_was_blocked_only_what_was(held: BuildRun) -> None:
+    nothing = replace(held.scripts[0], everything=(), findings=())
+    host = Access(Kind.NET, "example.org:443", Outcome.REFUSED, 1, 0, 0, ())
+    terminal = Access(Kind.WRITE, "/dev/tty", Outcome.REFUSED, 1, 0, 0, ())
+    file = Access(Kind.WRITE, "$WORKSPACE/gen/a", Outcome.REFUSED, 1, 0, 0, ())
+    mixed = replace(nothing, everything=(host, terminal, file), unopened=(file,))
+
+    def ending(*scripts: ScriptRun) -> str:
+        run = replace(held, scripts=scripts, failure=None)
+        told = text.document(Report(run, (), "ws", "Cargo.toml", 0)).splitlines()[0]
+        return told.partition("ABI 7)")[2]
+
+    assert ending() == "."
+    assert ending(nothing) == "; nothing beyond the baseline and the grants was seen."
+    assert ending(replace(nothing, everything=(replace(host, outcome=Outcome.FAILED),))) == ending(
+        nothing
+    )
+    assert ending(replace(nothing, everything=(host,))) == (
+        "; only what Cargo.toml denies was blocked."
+    )
+    assert ending(nothing, replace(nothing, everything=(terminal,))) == (
+        "; only what most programs do without was blocked."
+    )
+    assert ending(mixed) == (
+        "; only what Cargo.toml denies and what a grant names but cannot open (see above) "
+        "and what most programs do without was blocked."
+    )
