@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import portability
 from buildperm.policy.answer_limits import BATCH_LIMIT
 from buildperm.policy.coverage import OpenCoverage
 from buildperm.policy.decision import Answer
-from buildperm.policy.merging import refused_by, takes_answer
+from buildperm.policy.merging import takes_answer
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.policy.robot_limits import risk_of
 from buildperm.presentation.comparison_facts import is_new
 from buildperm.presentation.edit_hunks import TERMS, WHOLE_CRATE, is_source
+from buildperm.presentation.local_rules import denied_here
 from buildperm.presentation.proposal_cause import by_cause
 from buildperm.presentation.wording import is_unreadable
 from buildperm.printable import shown
@@ -259,24 +259,8 @@ class Agenda:
         return shown(f"{told} Choose another one, or deny it.")
 
     def denied_here(self, proposal: Proposal) -> tuple[Rule, ...]:
-        """Return the denials of a proposal that hold on this machine alone; none unless denied.
-
-        What goes along with a program that is denied has no denial of its own.
-        """
-        is_denial = proposal.reason in (Reason.ASKED, Reason.COVERED)
-        if not is_denial or self.answer(proposal) is not Answer.DENY:
-            return ()
-        rules = refused_by(proposal, proposal.choices[self.chosen(proposal)])
-        local = tuple(rule for rule in sorted(rules) if portability.why_denied_here(rule))
-        return () if local and self._goes_along(proposal) else local
-
-    def _goes_along(self, proposal: Proposal) -> bool:
-        return bool(proposal.wanted_by) and any(
-            (each.crate, each.version) == (proposal.crate, proposal.version)
-            and proposal.wanted_by in each.runs
-            and self.answer(each) is Answer.DENY
-            for each in self._review.proposals
-        )
+        """Return the denials of a proposal that hold on this machine alone; none unless denied."""
+        return denied_here(self._review, proposal)
 
     def needs_name(self, proposal: Proposal) -> bool:
         """Tell whether allowing a proposal takes the name of its crate, typed: it is critical."""

@@ -9,6 +9,7 @@ from buildperm.policy import expiry
 from buildperm.policy.decision import Answer
 from buildperm.presentation import batch_scope, distrust, rule_check, terms_check
 from buildperm.presentation.batch_list import glossed_rule
+from buildperm.presentation.local_rules import denied_here_lines
 from buildperm.presentation.wording import ANSWER_VERBS, plural, risk_word
 from buildperm.printable import shown
 
@@ -38,6 +39,7 @@ class PlainAnswers:
             return False
         told = distrust.told(crate, self.agenda.distrust(crate))
         self.terminal.print_lines(f"{told} u takes it back.")
+        self._mark(wanted)
         return True
 
     def batch(self, answer: Answer) -> bool:
@@ -56,6 +58,7 @@ class PlainAnswers:
         self.agenda.decide(taken, answer)
         told = f"{verb}: {plural(len(taken), 'proposal')}. u takes it back."
         self.terminal.print_lines(told)
+        self._mark(taken)
         return True
 
     def is_named(self, proposal: Proposal) -> bool:
@@ -126,6 +129,11 @@ class PlainAnswers:
             rule = glossed_rule(each, self.agenda.rule_text(each))
             told = f"  {risk_word(each.risk)}: {crate}: {shown(each.title)} ({rule})"
             self.terminal.print_lines(told)
+
+    def _mark(self, answered: Iterable[Proposal]) -> None:
+        """Say which of the denials hold on this machine alone."""
+        here = (rule for each in answered for rule in self.agenda.denied_here(each))
+        self.terminal.print_lines(*denied_here_lines(sorted(set(here))))
 
     def _is_confirmed(self, otherwise: str) -> bool:
         if self.terminal.answer("y n", flushing=True) == "y":

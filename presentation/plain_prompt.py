@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TextIO
 
 from buildperm.errors import BuildpermError
+from buildperm.policy import portability
 from buildperm.policy.decision import Answer
 from buildperm.policy.proposal import Reason, Risk
 from buildperm.presentation import comparison_facts
@@ -20,6 +21,7 @@ from buildperm.presentation.agenda import Agenda
 from buildperm.presentation.closing_prompt import ClosingPrompt
 from buildperm.presentation.evidence_text import evidence_facts
 from buildperm.presentation.front_end import NoEvidence, Ran, ReviewEnd
+from buildperm.presentation.local_rules import denied_here_lines
 from buildperm.presentation.plain_answers import PlainAnswers
 from buildperm.presentation.prompt_terminal import PromptEndedError, PromptTerminal
 from buildperm.presentation.proposal_facts import facts, rule_facts
@@ -193,6 +195,8 @@ class _Conversation:
             self._print_comparison(proposal)
             crate = f"{shown(proposal.crate)} {version_text(proposal.version)}"
             word = LISTED_AS[proposal.reason] or risk_word(proposal.risk)
+            if any(map(portability.why_local, proposal.suggestion.rules)):
+                word += f", {portability.SHORT}"
             self.terminal.print_lines(f"{crate}: {shown(proposal.title)} ({word})")
 
     def _undecided(self) -> Iterator[Proposal]:
@@ -300,6 +304,7 @@ class _Conversation:
         else:
             self.agenda.decide([proposal], wanted)
             self.terminal.print_lines(f"{told}.")
+        self.terminal.print_lines(*denied_here_lines(self.agenda.denied_here(proposal)))
         return True
 
     def _show_newcomer(self, proposal: Proposal) -> str:

@@ -11,6 +11,7 @@ from buildperm.errors import BuildpermError, ChangedMeanwhileError, ExitCode
 from buildperm.policy import editor
 from buildperm.policy.decision import Answer
 from buildperm.policy.merging import is_settled, refused_by
+from buildperm.policy.portability import why_denied_here
 from buildperm.policy.proposal import Choice, Proposal
 from buildperm.policy.robot_limits import (
     ROBOT_LIMIT,
@@ -20,6 +21,7 @@ from buildperm.policy.robot_limits import (
 )
 from buildperm.policy.rule import Rule
 from buildperm.presentation.front_end import Failure
+from buildperm.presentation.local_rules import denied_here_lines
 from buildperm.presentation.prompt_terminal import PromptEndedError, PromptTerminal
 from buildperm.presentation.proposal_facts import command_lines
 from buildperm.printable import shown
@@ -87,6 +89,10 @@ class Answered:
             how = f" ({choice.title})" if self.answer is Wanted.ALLOW else ""
             verb = said[self.answer] if not self._is_refused else "not decided"
             yield shown(f"{verb}: {proposal.who}: {proposal.title}{how}")
+            if self.answer is Wanted.DENY and not self._is_refused:
+                yield from denied_here_lines(
+                    rule for rule in self._rules(proposal, choice) if why_denied_here(rule)
+                )
         for failure in self.failures:
             yield shown(f"with this, {failure.crate} {failure.version} {failure.sentence}")
             for proposal in failure.proposals:

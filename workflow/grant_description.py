@@ -15,6 +15,7 @@ from buildperm.policy.role import SubjectKind
 from buildperm.policy.rule import Rule
 from buildperm.policy.snapshot import SeenAccess
 from buildperm.presentation import explanation_text
+from buildperm.presentation.local_rules import here_mark
 from buildperm.presentation.wording import risk_word
 from buildperm.printable import shown
 from buildperm.workflow import evidence
@@ -51,7 +52,7 @@ class GrantDescription:
         yield from self._consumers(table)
         for denial in table.denials:
             action = explanation_text.action_text(denial.rule.kind, [denial.rule.pattern])
-            yield f"  may not {action}"
+            yield f"  may not {action}{here_mark(denial.rule, is_denial=True)}"
             other = f" [{shown(denial.key)}]" if denial.key != table.key else ""
             yield f"      {self._at(denial.line)}{other}"
         for account in table.requests:
@@ -91,7 +92,8 @@ class GrantDescription:
         if grant.rule is None:
             yield f"  may {explanation_text.preset_text(grant.preset)}"
         else:
-            yield f"  may {explanation_text.action_text(grant.rule.kind, [grant.rule.pattern])}"
+            action = explanation_text.action_text(grant.rule.kind, [grant.rule.pattern])
+            yield f"  may {action}{here_mark(grant.rule)}"
         yield f"      {self._at(grant.line)}"
         yield f"      {risk_word(grant.risk)} risk: {shown(grant.why)}"
         if grant.rule is None and self.is_asked:
@@ -137,6 +139,7 @@ def _lent(lent: LentGrant) -> Iterator[str]:
         text = explanation_text.preset_text(lent.preset)
     else:
         text = explanation_text.action_text(lent.rule.kind, [lent.rule.pattern])
+        text += here_mark(lent.rule, is_denial=lent.is_denial)
     yield f"  {'may not' if lent.is_denial else 'may'} {text}"
     yield f"      imported: {shown(lent.file)}, from {shown(lent.origin)}"
     if lent.why:

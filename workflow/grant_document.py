@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from buildperm.policy import portability
 from buildperm.policy.presets import PRESETS
 from buildperm.policy.rule import Rule
 from buildperm.presentation import explanation_text
@@ -83,6 +84,7 @@ class GrantDocument:
             "leaves_out": preset.leaves_out if preset else "",
             "risk": risk_word(grant.risk),
             "why": grant.why,
+            "here_only": portability.why_local(grant.rule) if grant.rule else "",
             **self._place(grant.line),
             "not_in_force": [
                 {"kind": str(each.rule.kind), "pattern": each.rule.pattern, "why": each.why}
@@ -96,6 +98,7 @@ class GrantDocument:
             "kind": str(denial.rule.kind),
             "pattern": denial.rule.pattern,
             "crate": denial.key,
+            "here_only": portability.why_denied_here(denial.rule),
             **self._place(denial.line),
         }
 

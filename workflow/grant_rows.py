@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from buildperm.policy import revision
 from buildperm.presentation import explanation_text
+from buildperm.presentation.local_rules import here_mark
 from buildperm.presentation.wording import risk_word
 from buildperm.report.html_page import GrantRow, Severity
 from buildperm.report.text import count
@@ -35,6 +36,7 @@ def grant_rows(
         yield GrantRow(f"may {_deed(grant)}", at(grant.line), Severity.CALM, tuple(_remarks(grant)))
     for denial in table.denials:
         action = explanation_text.action_text(denial.rule.kind, [denial.rule.pattern])
+        action += here_mark(denial.rule, is_denial=True)
         elsewhere = f" [{denial.key}]" if denial.key != table.key else ""
         yield GrantRow(f"must not {action}", f"{at(denial.line)}{elsewhere}", Severity.LOW, ())
     for name, line in table.consumers:
@@ -50,7 +52,8 @@ def grant_rows(
 def _deed(grant: Grant) -> str:
     if grant.rule is None:
         return explanation_text.preset_text(grant.preset)
-    return explanation_text.action_text(grant.rule.kind, [grant.rule.pattern])
+    action = explanation_text.action_text(grant.rule.kind, [grant.rule.pattern])
+    return f"{action}{here_mark(grant.rule)}"
 
 
 def _remarks(grant: Grant) -> Iterator[str]:

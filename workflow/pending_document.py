@@ -9,13 +9,16 @@ from itertools import zip_longest
 from pathlib import Path
 
 from buildperm import __version__
+from buildperm.policy import portability
 from buildperm.policy.decision import Answer
 from buildperm.policy.merging import takes_answer
 from buildperm.policy.proposal import Choice, Proposal
 from buildperm.policy.robot_limits import risk_of, why_not_by_person, why_not_by_robot
 from buildperm.policy.role import Role
 from buildperm.policy.surplus import Surplus
+from buildperm.presentation.local_rules import denied_here
 from buildperm.presentation.proposal_evidence import SourceLine
+from buildperm.presentation.wording import answer_word
 from buildperm.printable import printable, shown
 from buildperm.report import build_failure, text
 from buildperm.report.json import access_document
@@ -46,7 +49,8 @@ class PendingReport:
         remembered = work.remembered()
         for proposal in work.proposals:
             answer = remembered.decision(proposal.id).answer
-            said = "" if answer is Answer.UNDECIDED else f", {answer}"
+            here = f" {portability.SHORT}" if denied_here(remembered, proposal) else ""
+            said = "" if answer is Answer.UNDECIDED else f", {answer_word(proposal, answer)}{here}"
             said = said if takes_answer(proposal) else ", nothing to decide"
             risk = proposal.risk.name.lower()
             yield f"{proposal.id}  {shown(proposal.who)}: {shown(proposal.title)} ({risk}{said})"

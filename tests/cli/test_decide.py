@@ -17,6 +17,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from buildperm.workflow.pending_work import PendingWork
 from tests.cli.pending_list import listed
 from tests.command import buildperm, environment, is_orderly, member
 
@@ -417,3 +418,27 @@ def _on_terminal(
         pass  # The child is gone.
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), " ".join(said.split())
+
+
+@pytest.mark.slow
+def test_a_denial_that_holds_here_alone_is_said_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/data.txt").write_text("data")
+    reads = 'fn main() { for each in ["%s", "../data.txt"] { std::fs::read(each).unwrap(); } }'
+    workspace = _workspace(tmp_path, reads % (tmp_path / "elsewhere/data.txt"))
+    here, anywhere = _id(workspace, "elsewhere"), _id(workspace, "$WORKSPACE/data.txt")
+    with monkeypatch.context() as there:
+        there.chdir(workspace)
+        work = PendingWork([])
+        for each in (here, anywhere):
+            work.keep(work.review.deny(each))
+
+    told = buildperm("pending", folder=workspace).stdout.splitlines()
+    denied = _decide(workspace, here, anywhere, "deny").stdout.splitlines()
+
+    assert next(one for one in told if here in one).endswith(", denied on this machine only)")
+    assert next(one for one in told if anywhere in one).endswith(", denied)")
+    (marked,) = (one for one in denied if one.startswith("Denied on this machine only: "))
+    assert "elsewhere/data.txt: it is" in marked

@@ -162,6 +162,23 @@ def test_what_is_not_in_force_says_why(learnt: LearntWorkspace) -> None:
     assert denied["line"] > 0
 
 
+def test_what_holds_on_this_machine_alone_is_marked(learnt: LearntWorkspace) -> None:
+    with learnt.granting(
+        app='read = ["/opt/a", "/usr/share/b"]\ndeny = { read = ["/srv/c", "$HOME/.ssh/id_rsa"] }'
+    ):
+        told = _block(learnt.run("show").stdout, "app").splitlines()
+        document = _crate(learnt.document("show"), "app")
+
+    assert "  may read `/opt/a` (on this machine only)" in told
+    assert "  may read `/usr/share/b`" in told
+    assert "  may not read `/srv/c` (on this machine only)" in told
+    assert "  may not read `$HOME/.ssh/id_rsa`" in told
+    marked = {
+        each["pattern"] for each in document["grants"] + document["denials"] if each["here_only"]
+    }
+    assert marked == {"/opt/a", "/srv/c"}
+
+
 def test_what_was_not_made_use_of_is_told(learnt: LearntWorkspace, tmp_path: Path) -> None:
     copy = learnt.copy(tmp_path / "ws", without=("target",))
     lock = copy.folder / "buildperm.lock"

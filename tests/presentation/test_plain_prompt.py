@@ -631,3 +631,38 @@ def test_what_is_critical_takes_the_name_of_its_crate() -> None:
     assert sink.getvalue().count("type openssl-sys to allow it") == 2
     assert "Nothing is allowed." in sink.getvalue()
     assert review.decision(made.id).answer is Answer.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("/opt/tool/x", "it was installed on this machine, and others may not have it there"),
+        ("$WORKSPACE/x", ""),
+        ("/etc/tool.conf", ""),
+    ],
+)
+@pytest.mark.parametrize("letters", [("d",), ("da", "y"), ("dc", "y")])
+def test_a_denial_that_holds_here_alone_is_said_to(
+    target: str, why: str, letters: tuple[str, ...]
+) -> None:
+    talk = Conversation(*letters, "k")
+    talk.review = Review(propose("x", "1.0.0", [access(Kind.READ, target)]))
+
+    talk.run()
+
+    assert talk.answers() == [Answer.DENY]
+    marked = [line for line in talk.said if line.startswith("Denied on this machine only: ")]
+    assert marked == ([f"Denied on this machine only: {target}: {why}"] if why else [])
+
+
+def test_without_a_terminal_what_would_be_granted_here_alone_is_marked() -> None:
+    talk = Conversation(listening=False)
+    here, anywhere = access(Kind.READ, "/opt/tool/x"), access(Kind.READ, "$WORKSPACE/x")
+    talk.review = Review(propose("x", "1.0.0", [here, anywhere]))
+
+    talk.run()
+
+    (one,) = (line for line in talk.said if "/opt/tool/x" in line)
+    (other,) = (line for line in talk.said if "$WORKSPACE/x" in line)
+    assert one.endswith(", on this machine only)")
+    assert "machine" not in other
