@@ -61,7 +61,7 @@ class RunEvidence:
     @property
     def title(self) -> str:
         """What ran, for what, and when."""
-        verb = "recorded by `learn`" if self.run.is_learning else "held"
+        verb = "recorded while learning" if self.run.is_learning else "held"
         return f"{self.run.title}, {verb} {self.run.age}"
 
     @property

@@ -62,7 +62,7 @@ class TracedRun:
     def ending(self) -> str:
         """How it ended, how long it took, and when that was."""
         end = self.recording.end
-        verb = "recorded by `learn`" if self.is_learning else "held"
+        verb = "recorded while learning" if self.is_learning else "held"
         duration = duration_text(end.duration_ns)
         return f"{status_text(end.status)}, {duration}, {verb} {self.age}"
 

@@ -242,7 +242,7 @@ def _run_title(run: RecordedRun) -> str:
     subject = run.context.role.subject.noun
     said = "" if run.context.role.subject is SubjectKind.MACRO else f"{subject}, "
     return (
-        f"{said}{evidence.context_text(run.context)}, recorded by `buildperm {run.command}` "
+        f"{said}{evidence.context_text(run.context)}, recorded {run.circumstance} "
         f"{evidence.time_ago(run.modified_s)}"
     )
 

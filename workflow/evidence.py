@@ -48,9 +48,14 @@ class RecordedRun:
     is_light: bool  # Files that compilers read are not listed.
 
     @property
-    def command(self) -> str:
-        """Return the command that leaves such recordings."""
-        return "learn" if self.mode == "learning" else "ci"
+    def is_learning(self) -> bool:
+        """Tell whether it was to show what a crate wants, rather than held to its grants."""
+        return self.mode == "learning"
+
+    @property
+    def circumstance(self) -> str:
+        """Say how it was recorded; which command that was does not stand in a recording."""
+        return "while learning" if self.is_learning else "in a held build"
 
 
 @dataclass(frozen=True, slots=True)

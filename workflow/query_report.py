@@ -37,7 +37,7 @@ from buildperm.workflow.query import QueryParser
 from buildperm.workflow.query_result import QueryResult
 from buildperm.workflow.script_lookup import find_script, open_view
 
-VERSION = 1
+VERSION = 2
 """Of the JSON document."""
 
 BECAUSE: dict[type[Explanation], str] = {
@@ -153,7 +153,7 @@ class QueryReport:
             ],
             "recordings": [
                 {
-                    "command": run.command,
+                    "mode": run.mode,
                     "subject": str(run.context.role.subject),
                     "consumer": run.context.role.consumer,
                     "target": run.context.target,
@@ -182,12 +182,13 @@ def _went(result: QueryResult, outcome: Outcome, *, is_learning: bool, by_system
 
 
 def _run_went(result: QueryResult, run: RecordedRun, access: Access) -> str:
-    return _went(
+    told = _went(
         result,
         access.outcome,
-        is_learning=run.command == "learn",
+        is_learning=run.is_learning,
         by_system=access.refused_by_system,
     )
+    return told.removesuffix(f" {run.circumstance}")  # Stands before it.
 
 
 def _evidence_lines(result: QueryResult) -> Iterator[str]:
@@ -199,7 +200,7 @@ def _evidence_lines(result: QueryResult) -> Iterator[str]:
         )
     for run, access in recorded[:_MOST_RUNS]:
         yield (
-            f"Seen {count(access.count, 'time')} by `buildperm {run.command}` "
+            f"Seen {count(access.count, 'time')} {run.circumstance} "
             f"{evidence.time_ago(run.modified_s)}: "
             f"{_run_went(result, run, access)}; "
             f"{evidence.context_text(run.context)}"
@@ -223,7 +224,7 @@ def _evidence_lines(result: QueryResult) -> Iterator[str]:
     for run in runs:
         if run.incomplete:
             yield (
-                f"The recording of `buildperm {run.command}` may not show everything: "
+                f"The recording made {run.circumstance} may not show everything: "
                 f"{shown(run.incomplete)}."
             )
 

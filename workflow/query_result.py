@@ -368,10 +368,10 @@ class QueryResult:
     @property
     def _asking(self) -> str:
         """Return the command that asks about it; empty where none does: it was not seen here."""
-        modes = {run.command for run, _ in self.recorded()}
-        if "learn" in modes:
+        learnt = {run.is_learning for run, _ in self.recorded()}
+        if True in learnt:
             return next_command.review()
-        if "ci" in modes and self._report.is_file():
+        if learnt and self._report.is_file():
             return next_command.decide(self._report)
         return next_command.review() if any(self.reviewed()) else ""
 

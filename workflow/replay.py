@@ -95,7 +95,7 @@ class Replayer:
             if run is None:
                 yield replace(context, accesses=tuple(self._resolved(script, context.accesses)))
                 continue
-            which = f"the recording of `buildperm {run.command}` for {context_text(run.context)}"
+            which = f"the recording made {run.circumstance} for {context_text(run.context)}"
             if run.incomplete:
                 self._warn(f"{title}: {which} may not show everything: {run.incomplete}")
             if _is_older(run, script):

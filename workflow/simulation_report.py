@@ -21,7 +21,7 @@ from buildperm.workflow.replay import ChangedVerdict, Replay
 from buildperm.workflow.script_lookup import FoundScript
 from buildperm.workflow.simulation import Simulation
 
-VERSION = 1
+VERSION = 2
 """Of the JSON document."""
 
 _MOST_TOLD = 25  # Accesses; the text only gives the number of the rest.
@@ -148,7 +148,7 @@ def _where(context: ContextEvidence, access: Access | None) -> str:
         return f"{where} ({lock_file.NAME})"
     times = f"{count(access.count, 'time')} " if access else ""
     when = evidence.time_ago(context.run.modified_s)
-    return f"{where}: {times}by `buildperm {context.run.command}` {when}"
+    return f"{where}: {times}{context.run.circumstance} {when}"
 
 
 def _changed_verdict(script: FoundScript, key: str, changed: ChangedVerdict) -> dict[str, object]:
@@ -173,7 +173,7 @@ def _changed_verdict(script: FoundScript, key: str, changed: ChangedVerdict) -> 
                 "target": context.context.target,
                 "profile": context.context.profile,
                 "features": list(context.context.features),
-                "command": context.run.command if context.run else "",
+                "mode": context.run.mode if context.run else "",
                 "at": _moment(context),
                 "outcome": str(seen.outcome),
                 "count": seen.count,

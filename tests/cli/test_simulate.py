@@ -30,7 +30,7 @@ def test_what_a_preset_allows_is_refused_without_it(learnt: LearntWorkspace) -> 
     assert "      by build script " in told.stdout
     assert "today allowed: `helper` is granted preset `cc`, which may run `cc`" in told.stdout
     assert "then refused: neither the baseline nor a grant" in told.stdout
-    assert "1 time by `buildperm learn`" in told.stdout
+    assert "1 time while learning " in told.stdout
     assert "2 accesses would be refused" in told.stdout
     assert {path: path.read_bytes() for path in learnt.folder.glob("*.*")} == before
 
@@ -49,7 +49,7 @@ def test_the_command_that_why_prints_says_what_else(learnt: LearntWorkspace) -> 
 def test_the_document_says_the_same(learnt: LearntWorkspace) -> None:
     document = learnt.document("simulate", "helper", "--remove", "preset:cc")
 
-    assert document["version"] == 1
+    assert document["version"] == 2
     assert document["crate"] == "helper"
     assert document["removed"] == ["preset:cc"]
     assert [script["package_version"] for script in document["scripts"]] == ["1.0.0", "2.0.0"]
@@ -59,7 +59,7 @@ def test_the_document_says_the_same(learnt: LearntWorkspace) -> None:
     assert refused["then"]["because"] == "not-granted"
     assert refused["chains"][0][0] == "build script"
     (context,) = refused["contexts"]
-    assert (context["profile"], context["command"], context["count"]) == ("debug", "learn", 1)
+    assert (context["profile"], context["mode"], context["count"]) == ("debug", "learning", 1)
     assert document["scripts"][0]["allowed"] == []
 
 

@@ -109,7 +109,7 @@ def test_the_evidence_is_beside_it(learnt: LearntWorkspace) -> None:
 
     assert "helper 2.0.0 gets in through app > library > helper." in told
     assert "Seen when helper 2.0.0 was reviewed (buildperm.lock): done; " in told
-    assert "Seen 1 time by `buildperm learn` " in told
+    assert "Seen 1 time while learning " in told
     assert "    by build script " in told
     assert "    as cc --version" in told
     line = 1 + learnt.manifest.read_text().splitlines().index('presets = ["cc"]')
@@ -167,7 +167,7 @@ def test_a_grant_that_is_not_in_force_and_a_denial_are_told_with_their_lines(
 def test_the_document_says_the_same(learnt: LearntWorkspace) -> None:
     document = learnt.document("why", "helper@1.0.0", "exec:cc")
 
-    assert document["version"] == 1
+    assert document["version"] == 2
     assert (document["crate"], document["package_version"]) == ("helper", "1.0.0")
     assert document["way"] == ["app", "helper"]
     assert document["access"] == {"kind": "exec", "target": "cc"}
@@ -272,7 +272,7 @@ def test_a_broken_recording_is_warned_of_and_passed_over(
     assert told.stderr.startswith("warning: ")
     assert "recording.jsonl" in told.stderr
     assert "Seen when helper 1.0.0 was reviewed" in told.stdout
-    assert "by `buildperm learn`" not in told.stdout
+    assert "while learning" not in told.stdout
 
 
 def test_an_incomplete_recording_is_told(learnt: LearntWorkspace, tmp_path: Path) -> None:
@@ -392,7 +392,28 @@ def test_what_learning_let_through_is_not_called_done_where_it_is_refused(
 
     assert told.startswith("refused: ")
     assert "let through while learning; " in told
+    assert ": let through; " in told
     assert ": done; " not in told
+
+
+@pytest.mark.slow
+def test_a_recording_is_put_down_to_no_command_that_it_does_not_name(
+    learnt: LearntWorkspace, tmp_path: Path
+) -> None:
+    """`review` and `decide` record as `learn` does, and plain Cargo as `ci` does."""
+    copy = learnt.copy(tmp_path / "ws")
+    assert copy.run("ci").returncode in (0, 20)  # What `app` wants is nobody's decision yet.
+
+    seen = [
+        line
+        for line in copy.run("why", "helper@2.0.0", "exec:cc").stdout.splitlines()
+        if line.startswith("Seen 1 time ")
+    ]
+
+    assert len(seen) == 2
+    assert {line[len("Seen 1 time ") :].split()[0] for line in seen} == {"while", "in"}
+    assert any(line.startswith("Seen 1 time in a held build ") for line in seen)
+    assert not any("buildperm" in line for line in seen)
 
 
 def test_a_denial_is_written_beside_those_that_there_are(learnt: LearntWorkspace) -> None:

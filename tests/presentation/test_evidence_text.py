@@ -47,7 +47,7 @@ def test_each_fact_is_a_line_of_its_own() -> None:
     assert lines == [
         "Command: sh -c $'\\e]0;x\\x07::error::\\xe2\\x80\\xae', 3 times",
         "Recorded: build script, debug, x86_64-unknown-linux-gnu, "
-        "recorded by `learn` 3 minutes ago",
+        "recorded while learning 3 minutes ago",
         "Process, level 0: build script, exit 0, 90 ms",
         "Process, level 1: sh -c $'\\e]0;x\\x07::error::\\xe2\\x80\\xae', "
         "killed by SIGKILL, 12 ms, did it",

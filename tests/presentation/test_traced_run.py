@@ -23,7 +23,7 @@ def run(tmp_path: Path) -> TracedRun:
 def test_a_run_says_what_it_was_and_how_it_ended(run: TracedRun) -> None:
     assert run.title == "build script, debug, x86_64-unknown-linux-gnu, features default"
     assert run.ending.startswith("exit 1, ")
-    assert run.ending.endswith("recorded by `learn` 3 minutes ago")
+    assert run.ending.endswith("recorded while learning 3 minutes ago")
     assert run.notes == ()
 
 

@@ -84,7 +84,7 @@ def test_all_runs_are_asked_about_once_kept_and_told(twice: Path, tmp_path: Path
     assert buildperm("check", folder=folder).returncode == 0
     assert buildperm("ci", folder=folder).returncode == 0
     why = buildperm("why", "two-faced", f"read:{SECRET}", folder=folder)
-    assert "Seen 1 time by `buildperm learn`" in why.stdout
+    assert "Seen 1 time while learning " in why.stdout
     rule = f"read:{SECRET}"
     simulated = buildperm("simulate", "two-faced", "--remove", rule, folder=folder)
     assert simulated.returncode == 20

@@ -31,7 +31,7 @@ async def test_it_begins_with_the_process_tree_and_all_events(bench: TraceBench)
         assert "exit 1" in bench.text("processes")
         assert "git status" in bench.text("events")
         assert "%1B%5D0;x%07::error::%E2%80%AE" in bench.text("events")
-        assert "recorded by `learn` 3 minutes ago" in bench.text("detail")
+        assert "recorded while learning 3 minutes ago" in bench.text("detail")
 
 
 async def test_going_to_a_process_shows_its_events(bench: TraceBench) -> None:

@@ -69,7 +69,7 @@ def test_the_processes_that_did_it_are_told_apart(source: RecordedEvidence, reco
 
     (run,) = evidence.runs
     assert run.title.startswith("build script, debug, x86_64-unknown-linux-gnu, features default, ")
-    assert "recorded by `learn` " in run.title
+    assert "recorded while learning " in run.title
     assert [(node.command, node.ending) for node in run.run.nodes] == [
         ("/out/build", ""), ("git log '$x'", "exit 0"), ("git status", "exit 1"),
     ]  # fmt: skip
