@@ -5,6 +5,7 @@ Whatever is not known is high. The table of programs is `risk.toml`.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import cache, lru_cache
 from pathlib import Path
@@ -34,6 +35,20 @@ _PLAIN_LINK_ARGUMENTS = frozenset(
     )
 )
 
+# getaddrinfo(3) reads these, then asks a name server by UDP: resolv.conf(5), nsswitch.conf(5).
+_OF_HOSTS = (
+    "/etc/gai.conf",
+    "/etc/host.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/resolv.conf",
+)
+_DATAGRAMS = re.compile(r"socket\(inet6?, dgram\)")
+_LOOK_UP = (
+    "it looked up the name of a host by itself, or sent packets. Hosts that are granted are "
+    "reached through the proxy that `HTTPS_PROXY` names, without a look-up."
+)
+
 _GIT = "git's folder: its settings can hold a token on CI services"
 _READ = (  # The first that covers a path counts; all are folders.
     ("$WORKSPACE/.git/**", Risk.MEDIUM, _GIT),
@@ -57,6 +72,7 @@ _READ = (  # The first that covers a path counts; all are folders.
         Risk.HIGH,
         "these are Git's settings of this machine, in which addresses may hold a password",
     ),
+    *((each, Risk.MEDIUM, "names of hosts are looked up with it") for each in _OF_HOSTS),
     ("/etc/**", Risk.MEDIUM, "it is a setting of this machine"),
     ("/proc/**", Risk.MEDIUM, "it tells about this machine"),
     ("/sys/**", Risk.MEDIUM, "it tells about this machine"),
@@ -95,6 +111,8 @@ def assess_access(access: Access) -> tuple[Risk, str]:
         )
     if access.kind is Kind.SYSTEM and access.target in of(SignalLayout):
         return Risk.HIGH, f"`{access.target}`: it was about a process that is not its own."
+    if access.kind is Kind.SYSTEM and _DATAGRAMS.fullmatch(access.target):
+        return Risk.HIGH, f"`{access.target}`: {_LOOK_UP}"
     if access.kind is Kind.SYSTEM:
         return Risk.HIGH, f"`{access.target}` is a system call that no build needs."
     risk, reason = assess_rule(Rule(access.kind, access.target))

@@ -59,4 +59,8 @@ def refusal_text(ended: EndedScript) -> str:
     first = max(refused, key=lambda each: each.risk)
     more = f" and {plural(len(refused) - 1, 'other thing')}" if len(refused) > 1 else ""
     who = f"{shown(ended.crate)} {shown(ended.version)}"
-    return f"{who} failed; refused by buildperm: {shown(first.title)}{more}; decide about it next"
+    told = f"{who} failed; refused by buildperm: {shown(first.title)}{more}"
+    if not first.locked:
+        return f"{told}; decide about it next"
+    rest = "" if all(each.locked for each in refused) else "; decide about the rest next"
+    return f"{told}; no decision can allow that{rest}"

@@ -345,7 +345,7 @@ def _incomplete_finding(script: ScriptRun, places: GrantLines, level: Level) -> 
     if script.denied:
         yield _failed_by_denial(script, level, line, places.home)
     if script.habitual:
-        yield _failed_with_habits(script, line)
+        yield _failed_with_habits(script, line)  # After what is likelier to be why.
     if script.dropped:
         title = _title(f"{count(script.dropped, 'event')} did not fit into the recording of {who}")
         told = (
@@ -416,6 +416,13 @@ def _failed_with_habits(script: ScriptRun, line: int) -> Finding:
     """Tell what a failed run was refused that honest programs mostly do without: it may be why."""
     (first, *more) = script.habitual
     also = f" and {count(len(more), 'more access', 'more accesses')}" if more else ""
+    if script.failure or script.denied or _is_refused(script.findings):
+        title = f"{script.who} was also refused {first.kind} {first.target}{also}"
+        told = (
+            *_evidence_lines(script.habitual),
+            "Most programs do without. What else is told of it is likelier to be why it failed.",
+        )
+        return _plain(FAILED, Level.NOTE, script, _title(title), told, line)
     title = f"{script.who} failed, and was refused {first.kind} {first.target}{also}"
     told = (
         *_evidence_lines(script.habitual),
@@ -424,6 +431,10 @@ def _failed_with_habits(script: ScriptRun, line: int) -> Finding:
         "what can be done.",
     )
     return _plain(FAILED, Level.WARNING, script, _title(title), told, line)
+
+
+def _is_refused(proposals: Iterable[Proposal]) -> bool:
+    return any(access.outcome is Outcome.REFUSED for each in proposals for access in each.evidence)
 
 
 def after_failure(script: ScriptRun, home: str) -> Iterator[str]:

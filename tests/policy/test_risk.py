@@ -136,12 +136,29 @@ def test_a_write_that_happened_all_the_same_says_so() -> None:
     assert "could not prevent" not in refused[1]
 
 
+LOOK_UP = (
+    "it looked up the name of a host by itself, or sent packets. Hosts that are granted are "
+    "reached through the proxy that `HTTPS_PROXY` names, without a look-up."
+)
+
+
+def test_what_names_of_hosts_are_looked_up_with_is_said_to_be() -> None:
+    assert risk.assess_rule(Rule(Kind.READ, "/etc/resolv.conf")) == (
+        Risk.MEDIUM,
+        "`/etc/resolv.conf`: names of hosts are looked up with it.",
+    )
+    assert "setting of this machine" in risk.assess_rule(Rule(Kind.READ, "/etc/resolv.confx"))[1]
+
+
 @pytest.mark.parametrize(
     ("call", "reason"),
     [
         ("kill", "`kill`: it was about a process that is not its own."),
         ("pidfd_open", "`pidfd_open`: it was about a process that is not its own."),
         ("bpf", "`bpf` is a system call that no build needs."),
+        ("socket(inet, raw)", "`socket(inet, raw)` is a system call that no build needs."),
+        ("socket(inet6, dgram)", f"`socket(inet6, dgram)`: {LOOK_UP}"),
+        ("socket(inet, dgram)", f"`socket(inet, dgram)`: {LOOK_UP}"),
     ],
 )
 def test_what_is_wrong_with_a_call_is_said_of_those_that_are_common(call: str, reason: str) -> None:

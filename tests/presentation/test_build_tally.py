@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -122,6 +123,13 @@ def test_who_was_refused_something_and_failed_is_not_left_alone_with_it() -> Non
         "gen 1.0.0 failed; refused by buildperm: read a key and 1 other thing; decide about it next"
     )
     assert refusal_text(EndedScript("gen", "1.0.0", 1.0, False, tuple(told))) == ""
+    told[1] = replace(told[1], locked="No grant opens a system call.")
+    assert refusal_text(EndedScript("gen", "1.0.0", 1.0, True, tuple(told))).endswith(
+        "read a key and 1 other thing; no decision can allow that; decide about the rest next"
+    )
+    assert refusal_text(EndedScript("gen", "1.0.0", 1.0, True, (told[1],))) == (
+        "gen 1.0.0 failed; refused by buildperm: read a key; no decision can allow that"
+    )
     assert refusal_text(EndedScript("gen", "1.0.0", 1.0, True, (wanting(Risk.HIGH),))) == ""
 
 

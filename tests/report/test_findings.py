@@ -13,7 +13,7 @@ from buildperm.policy.pending_review import Cause, Pending
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.rule import Rule
 from buildperm.report import findings, text
-from buildperm.report.build_run import BuildRun
+from buildperm.report.build_run import BuildRun, ScriptRun
 from buildperm.report.finding import Finding, Level, Report, worst_first
 from buildperm.report.manifest_place import GrantLines
 from buildperm.report.rule_catalogue import CATALOGUE
@@ -125,6 +125,31 @@ def test_a_run_that_failed_under_a_denial_tells_it_and_the_ways_on(held: BuildRu
     told = text.document(report)
     assert "anyhow 1.0.0 failed, and Cargo.toml denies it exec perl" in told
     assert "read $WORKSPACE/proto/a.proto: refused" in told
+
+
+def test_a_habit_is_blamed_for_a_failure_only_where_nothing_else_was_refused(
+    held: BuildRun,
+) -> None:
+    habit = access(Kind.NET, "/run/nscd/socket")
+    alone = replace(held.scripts[0], failed=True, habitual=(habit,))
+    asked = with_evidence(held, access(Kind.NET, "example.org:443")).scripts[0]
+    seen = with_evidence(held, access(Kind.NET, "example.org:443", Outcome.DONE)).scripts[0]
+
+    def blamed(script: ScriptRun) -> Finding:
+        found = findings.from_build(replace(held, scripts=(script,)), LINES)
+        return next(each for each in found if "/run/nscd/socket" in each.title)
+
+    for script in (alone, replace(seen, failed=True, habitual=(habit,))):
+        assert "failed, and was refused net /run/nscd/socket" in blamed(script).title
+        assert blamed(script).level is Level.WARNING
+    for script in (
+        replace(asked, failed=True, habitual=(habit,)),
+        replace(alone, denied=(access(Kind.EXEC, "perl"),)),
+        replace(alone, failure="it left 2 processes running"),
+    ):
+        assert "was also refused net /run/nscd/socket" in blamed(script).title
+        assert blamed(script).level is Level.NOTE
+        assert not any("that is why" in each for each in blamed(script).details)
 
 
 @pytest.mark.parametrize(
