@@ -38,6 +38,7 @@ from buildperm.report.rule_catalogue import (
 )
 from buildperm.report.shell_line import example_text
 from buildperm.report.text import access_text, count, table_key
+from buildperm.rules import left_behind
 from buildperm.rules.pattern import matches
 
 _LIMIT = re.compile(r"the limit is `(\w+) = ")
@@ -53,6 +54,7 @@ _UNLISTED = (
     "A folder with a closed folder in it cannot be listed: that would list the closed one, too. "
     "Grant the folders beside it, move it elsewhere, or use the runtime `full`."
 )
+_LEFT = ("it left in its output folder ", "it left beside programs ")
 _LISTED = 10  # Accesses told in words; all of them are in `Finding.evidence`.
 _TITLE_MOST = 300  # Characters.
 _DETAIL_MOST = 2_000
@@ -449,7 +451,10 @@ def after_failure(script: ScriptRun, home: str) -> Iterator[str]:
     if not limits and LOST in script.failure:
         yield "Run the build again. If this happens each time, look at what ends it."
     elif not limits and not script.findings:
-        yield "Find out why it does that before you build it again."
+        way_on = left_behind.DISTRUST
+        if script.failure.startswith(_LEFT) and "; " not in script.failure:  # Nothing besides.
+            way_on = left_behind.way_on(script.failure)
+        yield f"{way_on[0].upper()}{way_on[1:]}."
 
 
 def _plain(

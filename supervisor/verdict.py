@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.rules import baseline, containment, limits, sensitive, tier, variables
+from buildperm.rules import baseline, containment, left_behind, limits, sensitive, tier, variables
 from buildperm.rules.pattern import locate, matches
 from buildperm.supervisor import out_dir
 from buildperm.supervisor.outward_links import OutwardLinks
@@ -33,7 +33,6 @@ _BY_VALUE = (
     "the value"
 )
 REVIEW = "the end of the build says what it wanted, and how to decide"
-_DISTRUST = "find out why it does that before you build it again"
 
 
 class RunVerdict:
@@ -86,12 +85,14 @@ def of_script(ended: EndedRun, gate: DirectiveGate) -> RunVerdict:
     left = out_dir.scan(run.places["OUT_DIR"], outward.why)
     verdict.programs, verdict.programs_unlisted = left.programs, left.unlisted
     if left.found:
-        verdict.fail(f"it left in its output folder {_listed(left.found)}", _DISTRUST)
+        told = _listed(left.found)
+        verdict.fail(f"it left in its output folder {told}", left_behind.way_on(told))
     delivery = run.delivery
     if delivery is not None and not verdict.failure and not verdict.exit_status:
         wrong = delivery.deliver(outward.why_beside, lambda: bool(outward.undecided))
         if wrong:
-            verdict.fail(f"it left beside programs {_listed(wrong)}", _DISTRUST)
+            told = _listed(wrong)
+            verdict.fail(f"it left beside programs {told}", left_behind.way_on(told))
     if outward.undecided:
         own = [each.startswith("$OUT_DIR") for each in outward.undecided]
         where = "in its output folder" if any(own) else "beside programs"
@@ -141,7 +142,7 @@ def _of_tree(ended: EndedRun) -> RunVerdict:
         if run.learning:
             verdict.notes.append(f"warning: {reason}")
         else:
-            verdict.fail(reason, _DISTRUST)
+            verdict.fail(reason, left_behind.DISTRUST)
     for grant, real in containment.report_line(run.left_out).items():
         verdict.notes.append(
             f"warning: `{grant}` does not open `{real}`: a link leads there, out of the folder "
@@ -238,12 +239,12 @@ def _denied_writes(verdict: RunVerdict, run: Run, writer: Writer) -> None:
     texts = (encode(path) for path in writer.written_paths())
     found = [text for text in texts if any(matches(rule, text) for rule in run.denied_writes)]
     if found:
-        verdict.fail(f"it made what it was denied to write: {_listed(found)}", _DISTRUST)
+        verdict.fail(f"it made what it was denied to write: {_listed(found)}", left_behind.DISTRUST)
     elif writer.dropped_writes:
         verdict.fail(
             "it may have made what it was denied to write: it wrote more than fits into a "
             "recording",
-            _DISTRUST,
+            left_behind.DISTRUST,
         )
 
 
@@ -262,7 +263,7 @@ def _sensitive(
         if why and target not in baseline.PASSED_BY and not _is_denied(run, "read", target):
             reads.append(f"{target} ({why})")
     if reads:
-        verdict.fail(f"it tried to read {_listed(reads)}", _DISTRUST)
+        verdict.fail(f"it tried to read {_listed(reads)}", left_behind.DISTRUST)
     names = {encode(name): secrets.get(name, "") for name in writer.withheld_names()}
     asked = [
         f"{name} ({why})" if why else name

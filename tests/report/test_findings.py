@@ -152,6 +152,20 @@ def test_a_habit_is_blamed_for_a_failure_only_where_nothing_else_was_refused(
         assert not any("that is why" in each for each in blamed(script).details)
 
 
+def test_who_left_a_link_is_told_a_way_on_and_who_left_more_is_not_trusted(held: BuildRun) -> None:
+    link = "it left in its output folder $OUT_DIR/x: a link to /x, which is gone when the script"
+
+    def way_on(failure: str) -> str:
+        script = replace(held.scripts[0], failure=failure)
+        return only(findings.from_build(replace(held, scripts=(script,)), LINES), "failed").details[
+            -1
+        ]
+
+    assert "copy the file" in way_on(link)
+    for failure in (f"{link}; it left 2 processes running", "it left 2 processes running"):
+        assert way_on(failure) == "Find out why it does that before you build it again."
+
+
 @pytest.mark.parametrize(
     ("outcomes", "told"),
     [
