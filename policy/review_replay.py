@@ -18,6 +18,7 @@ from buildperm.policy.grants import Policy
 from buildperm.policy.proposal import Proposal, Reason
 from buildperm.policy.review_history import Stand
 from buildperm.policy.review_ledger import ReviewLedger, at_first
+from buildperm.policy.rule import Rule
 
 
 def replayed(ledger: ReviewLedger, entry: JournalEntry) -> Stand:
@@ -66,6 +67,26 @@ def still_written(ledger: ReviewLedger, entry: JournalEntry, policy: Policy) -> 
     return replace(
         entry, picked=tuple(each for each in entry.picked if _is_written(ledger, each, policy))
     )
+
+
+def kept_by_answers(ledger: ReviewLedger) -> Stand:
+    """Return answers about grants from before that were allowed to this very version.
+
+    A version that is still asked about something does not count as reviewed, so that a risky grant
+    which was just allowed to it looks like one for versions before it.
+    """
+    allowed: dict[tuple[str, str], set[Rule]] = {}
+    for proposal, decision in ledger.decided():
+        if proposal.reason is Reason.ASKED and decision.answer is Answer.ALLOW:
+            rules = allowed.setdefault((proposal.crate, proposal.version), set())
+            rules.update(proposal.choices[decision.chosen].rules)
+    kept = {}
+    for proposal, decision in ledger.decided():
+        rules = allowed.get((proposal.crate, proposal.version), set())
+        is_open = proposal.reason is Reason.DORMANT and decision.answer is Answer.UNDECIDED
+        if is_open and rules.issuperset(proposal.choices[decision.chosen].rules):
+            kept[proposal.id] = replace(decision, answer=Answer.ALLOW)
+    return Stand(kept)
 
 
 def _is_written(ledger: ReviewLedger, picked: SavedDecision, policy: Policy) -> bool:

@@ -18,7 +18,12 @@ from buildperm.policy.joint_answers import JointAnswers
 from buildperm.policy.proposal import Choice, Proposal, Reason, Risk
 from buildperm.policy.review_history import Stand
 from buildperm.policy.review_ledger import ReviewLedger
-from buildperm.policy.review_replay import allowed_beside_open, replayed, still_written
+from buildperm.policy.review_replay import (
+    allowed_beside_open,
+    kept_by_answers,
+    replayed,
+    still_written,
+)
 from buildperm.policy.rule import Rule
 
 
@@ -261,10 +266,14 @@ class Review:
     def replay_written(self, entries: Iterable[JournalEntry], policy: Policy) -> None:
         """Repeat what `allowed_beside_open` has told, as far as Cargo.toml still grants it.
 
-        Whoever has taken a grant away since then, or let it end, is asked again.
+        Whoever has taken a grant away since then, or let it end, is asked again. What was allowed
+        to this very version is not asked about as a grant from before.
         """
         for entry in entries:
             self.replay([still_written(self._ledger, entry, policy)])
+        known = kept_by_answers(self._ledger)
+        if known:
+            self._ledger.step(known)
 
     def select(self, words: str) -> list[Proposal]:
         """Return the proposals that a filter such as `kind:exec risk:>=high` lets through.

@@ -20,6 +20,7 @@ import pytest
 from buildperm.workflow.pending_work import PendingWork
 from tests.cli.pending_list import listed
 from tests.command import buildperm, environment, is_orderly, member
+from tests.programs import program_text
 
 SCHEMA = json.loads((resources.files("buildperm.report") / "decide.schema.json").read_text())
 SCRIPT = """
@@ -442,3 +443,23 @@ def test_a_denial_that_holds_here_alone_is_said_to(
     assert next(one for one in told if anywhere in one).endswith(", denied)")
     (marked,) = (one for one in denied if one.startswith("Denied on this machine only: "))
     assert "elsewhere/data.txt: it is" in marked
+
+
+@pytest.mark.slow
+def test_a_link_to_a_cache_is_settled_by_its_two_questions(tmp_path: Path) -> None:
+    """One by one, in either order: what was allowed first is not asked about as an older grant."""
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/lib.so").write_text("a library")
+    links = program_text("links_beside_programs.rs", LIBRARY=str(tmp_path / "cache/lib.so"))
+    for number, order in enumerate((1, -1)):
+        workspace = _workspace(tmp_path / str(number), links)
+        asked = [each["id"] for each in listed(workspace)["proposals"]][::order]
+        assert len(asked) == 2
+
+        for each in asked:
+            status, said = _on_terminal(workspace, b"sample\n", "decide", each, "allow")
+            assert status == 0, said
+
+        assert listed(workspace)["proposals"] == []
+        done = buildperm("ci", folder=workspace)
+        assert done.returncode == 0, done.stdout

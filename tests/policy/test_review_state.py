@@ -397,6 +397,32 @@ def test_a_narrow_answer_revives_no_wider_grant_and_a_wide_one_needs_no_other() 
         assert ("1.0.0" in now.reviewed) == counts, (rule, index)
 
 
+@pytest.mark.parametrize("chosen", [0, 1])
+def test_what_was_allowed_to_this_version_is_no_grant_from_before(chosen: int) -> None:
+    first = Review((HIGH, LOW))
+    first.choose(HIGH.id, chosen)
+    first.allow(HIGH.id)
+    policy = Policy("portable", {}, Path("Cargo.toml"))
+    written = replace(policy, crates=first.grants(policy))  # While LOW is open still.
+    assert not written.crates["x"].reviewed
+    entry = first.allowed_beside_open()
+    assert entry is not None
+
+    curl = Rule(Kind.EXEC, "curl")
+    had = replace(written.crates["x"], rules=written.crates["x"].rules | {curl})
+    policy = replace(policy, crates={"x": had})
+    dormant = reasons.dormant("x", "1.0.0", had, [HIGH, LOW])
+    second = Review((HIGH, LOW, *dormant))
+    second.replay_written([entry], policy)
+
+    open_ = {rule for each in second.undecided() for rule in each.choices[0].rules}
+    assert open_ == {curl, *LOW.choices[0].rules}
+    second.allow(LOW.id)
+    assert not second.grants(policy)["x"].reviewed  # Nobody has said anything of curl.
+    second.deny(next(each.id for each in dormant if each.choices[0].rules == (curl,)))
+    assert second.grants(policy)["x"].reviewed == {"1.0.0"}
+
+
 def test_two_versions_of_a_crate_are_finished_one_by_one() -> None:
     old, new = proposal("a", version="1.0.0"), proposal("b", version="2.0.0")
     review = Review((old, new))
