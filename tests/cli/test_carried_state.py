@@ -85,6 +85,27 @@ def test_a_folder_that_came_along_is_put_aside_and_named_once(tmp_path: Path) ->
 
 
 @pytest.mark.slow
+def test_a_cache_that_has_the_state_folder_as_well_is_used(tmp_path: Path) -> None:
+    """As `ci/README.md` has it: both are restored to where they were, into a fresh machine."""
+    folder, state = member(tmp_path / "ws", "fn main() {}"), tmp_path / "state"
+    said = (Path(__file__).parent.parent.parent / "ci/README.md").read_text()
+    assert "            target\n            ~/.local/state/buildperm\n" in said
+    machine = {"XDG_STATE_HOME": str(state)}
+    assert "Compiling sample" in buildperm("ci", folder=folder, extra=machine).stderr
+    cached = [str(each.relative_to(tmp_path)) for each in (folder / "target", state)]
+    subprocess.run(["tar", "-cf", "cache.tar", *cached], cwd=tmp_path, check=True)
+
+    for kept, is_used in ((cached, True), (cached[:1], False)):
+        shutil.rmtree(folder / "target")
+        shutil.rmtree(state)
+        subprocess.run(["tar", "-xpf", "cache.tar", *kept], cwd=tmp_path, check=True)
+        told = buildperm("ci", folder=folder, extra=machine)
+        assert told.returncode == 0, told.stderr
+        assert ("Compiling sample" in told.stderr) != is_used
+        assert told.stderr.count("was not made here by this user") == (not is_used)
+
+
+@pytest.mark.slow
 def test_a_link_to_what_was_made_for_another_workspace_is_put_aside(tmp_path: Path) -> None:
     first = member(tmp_path / "first", WRITES)
     _asked(first)
