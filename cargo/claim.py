@@ -56,8 +56,9 @@ def claim(target_directory: Path, name: str = NAME) -> str:
             hint=f"Remove `{_named(folder)}`, or set CARGO_TARGET_DIR to another folder.",
         ) from error
     return (
-        f"`{_named(folder)}` was not made here by this user (it came with the checkout or from "
-        f"a cache without ~/.local/state/buildperm, or was copied or moved): nothing of it is used, and it lies in `{_named(aside)}` now"
+        f"`{_named(folder)}` was not made here by this user (it came with the checkout or from a "
+        "cache without ~/.local/state/buildperm, or was copied or moved): nothing of it is used, "
+        f"and it lies in `{_named(aside)}` now"
     )
 
 
