@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
 from buildperm.rules.layout import PROGRAMS, SHARED
+from buildperm.sandbox.machine import MOUNT_PROC, has_proc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -277,5 +278,6 @@ def _answer(process: subprocess.Popen[bytes], command: list[str]) -> str:
         raise BuildpermError(f"cannot run `{' '.join(command)}`: {error}") from error
     if process.returncode != 0:
         said = talk.decode("utf-8", "replace").strip() or "it says nothing"
-        raise BuildpermError(f"`{' '.join(command)}` failed: {said}")
+        hint = "" if has_proc() else MOUNT_PROC  # rustup asks there which program it is.
+        raise BuildpermError(f"`{' '.join(command)}` failed: {said}", hint=hint)
     return output.decode("utf-8", "surrogateescape")

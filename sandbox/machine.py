@@ -17,6 +17,9 @@ from buildperm.supervisor import landlock
 NEWEST_LANDLOCK_ABI = landlock.NEWEST
 """The newest Landlock ABI whose rights are known here."""
 
+NO_PROC = "/proc is not mounted, as in some containers and chroots"
+MOUNT_PROC = "Start the container with its own /proc, or run `mount -t proc proc /proc` in it."
+
 _TIMEOUT_S = 30
 _YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
 
@@ -33,6 +36,11 @@ class ProbeResults:
     ptrace_scope: str  # Yama's setting: "0" to "3"; empty where there is no Yama.
     failure: str = ""  # Why the attempts could not be made.
     notify_errno: int = 0  # With which asking others about system calls fails; 0 if it works.
+
+
+def has_proc() -> bool:
+    """Tell whether there is a /proc, without which nobody knows what a program is: proc(5)."""
+    return os.path.exists("/proc/self/fd")
 
 
 def run_lean(statement: str, *arguments: str) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from buildperm.errors import CannotEnforceError
 from buildperm.sandbox import left_open, seccomp, start_programs, stub
-from buildperm.sandbox.machine import ProbeResults, probe
+from buildperm.sandbox.machine import MOUNT_PROC, NO_PROC, ProbeResults, has_proc, probe
 from buildperm.sandbox.runtime import RuntimeSetup
 from buildperm.supervisor import landlock
 from buildperm.tracer import syscall_numbers, syscall_table
@@ -41,6 +41,11 @@ class PortableRuntime:
         Raises:
             CannotEnforceError: This machine cannot run it.
         """
+        if not has_proc():
+            raise CannotEnforceError(
+                f"the runtime `{self.name}` cannot hold build scripts here: {NO_PROC}",
+                hint=MOUNT_PROC,
+            )
         stub.libraries_before_stub()  # Says itself what is missing.
         reason = self.unavailable()
         if reason:
@@ -75,6 +80,8 @@ def light_filter(arch: str, numbers: Mapping[str, int]) -> bytes:
 
 
 def _unavailable(facts: ProbeResults, cap: int) -> str | None:
+    if not has_proc():
+        return f"{NO_PROC}. {MOUNT_PROC[:-1]}"
     if facts.failure:
         return f"the kernel could not be asked: {facts.failure}"
     if facts.machine not in seccomp.AUDIT_ARCH:

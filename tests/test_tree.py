@@ -36,6 +36,7 @@ SUBJECTS = {
     "cli/carried_state": "What every command does with state that came along with a checkout.",
     "cli/output_folders": "Folders in which Cargo builds, from the question to the refusal.",
     "cli/containers": "What commands can do within a container.",
+    "cli/without_proc": "What commands say where /proc is not mounted.",
     "cli/build_std": "The way of grants to the packages of another tool chain.",
     "cli/build_failures": "What learn, review and ci say where Cargo fails, in each format.",
     "cli/failing_scripts": "What every command does with a script that fails or does not end.",
