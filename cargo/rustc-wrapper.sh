@@ -21,6 +21,8 @@
 #   BUILDPERM_COMPILERS       a folder of held compilers, which another wrapper may call
 #   BUILDPERM_USERS           LD_LIBRARY_PATH as it was before Cargo: for that other wrapper
 #   BUILDPERM_PATH            PATH as it was before Cargo: for the programs that this script starts
+#   BUILDPERM_PROXIES         what Cargo may call that is a proxy of rustup, with a `:` between two
+#   BUILDPERM_RUST            the folder of the compilers that these stand for
 #   BUILDPERM_FAILED          the file that is told which compilations have failed, where no launcher
 #                             notes it; else empty
 #   BUILDPERM_FOLLOWS         set: Cargo may name the target directory by links
@@ -58,6 +60,13 @@ compile() { # [exec] COMPILER ARGUMENTS
     [ "$how" != exec ] || exit "$outcome"
     return "$outcome"
 }
+
+# Whoever confines a proxy keeps it from rustup's settings. What it would start takes its place.
+stands_for() { case ":$BUILDPERM_PROXIES:" in *":$1:"*) program=$BUILDPERM_RUST/${1##*/} ;; *) program=$1 ;; esac }
+if [ -n "${BUILDPERM_PROXIES:-}" ] && [ $# -gt 1 ]; then
+    stands_for "$2" && second=$program
+    stands_for "$1" && shift 2 && set -- "$program" "$second" "$@"
+fi
 
 case " $*" in
 *build_script_* | *metabuild_* | *" @"*) ;;

@@ -101,6 +101,7 @@ def prepare(
                 str(project.toolchain.rustc),
                 str(project.toolchain.rustc.with_name("clippy-driver")),
             ),
+            project.toolchain.proxies(project.environment),
         )
     target.write(session, compiling=files)
     if files is None:

@@ -306,6 +306,7 @@ class SupervisedBuild:
             self._rustdoc(),
             str(toolchain.macro_server),
             (str(toolchain.rustc), str(toolchain.rustc.with_name("clippy-driver"))),
+            toolchain.proxies(self.project.environment),
         )
 
     def _rustdoc(self) -> str:

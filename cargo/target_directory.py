@@ -51,7 +51,8 @@ class CompileFiles:
     filter: bytes  # The system call filter, whole.
     rustdoc: str  # The path of the true one.
     macro_server: str  # The path of rust-analyzer's, which may be missing.
-    compilers: tuple[str, ...]  # The paths of those that another wrapper may call.
+    compilers: tuple[str, ...]  # The paths of those that another wrapper may call; rustc first.
+    proxies: tuple[str, ...]  # What Cargo may call in their place: `Toolchain.proxies`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ class TargetDirectory:
                 hint="Build in a folder without a line break in its name.",
             ) from error
 
-    def wrapper_text(self, wrapped: bytes, launcher: bytes = b"") -> bytes:
+    def wrapper_text(self, wrapped: bytes, compiling: CompileFiles | None = None) -> bytes:
         """Return what Cargo is to call in place of rustc.
 
         It contains all that it needs to know, so that no variable that Cargo may be told to set can
@@ -168,8 +169,10 @@ class TargetDirectory:
 
         Args:
             wrapped: The wrapper that would be in use without buildperm; empty for none.
-            launcher: What holds compiler calls; empty where nothing is held.
+            compiling: What holds compiler calls; None where nothing does.
         """
+        launcher = compiling.launcher if compiling else b""
+        proxies = compiling.proxies if compiling else ()
         values = {
             b"BUILDPERM_TARGET": os.fsencode(self.folder),
             b"BUILDPERM_STUB": os.fsencode(self.stub),
@@ -180,6 +183,10 @@ class TargetDirectory:
             b"BUILDPERM_FAILED": b"" if launcher else os.fsencode(self.failed),
             b"BUILDPERM_USERS": os.environb.get(b"LD_LIBRARY_PATH", b""),
             b"BUILDPERM_PATH": os.environb.get(b"PATH", os.fsencode(os.defpath)),
+            b"BUILDPERM_PROXIES": os.fsencode(os.pathsep.join(proxies)),
+            b"BUILDPERM_RUST": os.fsencode(os.path.dirname(compiling.compilers[0]))
+            if compiling
+            else b"",
             b"BUILDPERM_FOLLOWS": b"yes" if self.on else b"",
         }
         return script_text(_WRAPPER, values)
@@ -225,13 +232,12 @@ class TargetDirectory:
             BuildpermError: It cannot be written.
         """
         path = self.session.with_name(f"{self.session.name}-{name}") if name else self.session
-        launcher = compiling.launcher if compiling else b""
         try:
             if not name:
                 _write(self.progress, b"", 0o600)
                 _write(self.failed, b"", 0o600)
                 _write(self.stub, self.stub_text(), 0o700)
-                _write(self.wrapper, self.wrapper_text(session["rustc_wrapper"], launcher), 0o700)
+                _write(self.wrapper, self.wrapper_text(session["rustc_wrapper"], compiling), 0o700)
                 self.state.mkdir(mode=0o700, exist_ok=True)
                 self.state.chmod(0o700)
             if compiling and not name:

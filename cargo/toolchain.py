@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _PASSES_PROXIES = (1, 72)
+_COMPILERS = ("rustc", "clippy-driver")
 _TIMEOUT_S = 300  # rustup may be allowed to install the tool chain that is asked for.
 
 
@@ -99,6 +100,27 @@ class Toolchain:
         real = self.rustup_home / "toolchains" / self.name / "bin" / "rustc"
         return None not in found and len(sizes) == 1 and real.exists()
 
+    def proxies(self, base: Mapping[str, str]) -> tuple[str, ...]:
+        """Return what Cargo may call as a compiler that is a proxy of rustup, as Cargo spells it.
+
+        Where the tool chain has no name, or Cargo is older, it does not look behind the proxy.
+        """
+        search = base.get("PATH", os.defpath)
+        spelt = [base.get("RUSTC", ""), base.get("CARGO_BUILD_RUSTC", "")]
+        for name in _COMPILERS:
+            spelt += [
+                name,
+                str(self.cargo_home / "bin" / name),
+                shutil.which(name, path=search) or "",
+            ]
+        return tuple(
+            each
+            for each in dict.fromkeys(spelt)
+            if os.path.basename(each) in _COMPILERS
+            and os.pathsep not in each
+            and _is_proxy(shutil.which(each, path=search) or "")
+        )
+
     def is_alone(self) -> bool:
         """Tell whether its folder holds nothing but Rust: rustup's do."""
         if self.sysroot in {Path(os.fsdecode(folder)) for folder in SHARED}:
@@ -168,6 +190,14 @@ def resolve(folder: Path, environment: Mapping[str, str], *, name: str = "") -> 
         described=said,
         called=None if called.resolve() == cargo.resolve() else called,
     )
+
+
+def _is_proxy(program: str) -> bool:
+    """Tell whether a program is rustup by another name: a link, a hard link, or a copy."""
+    try:
+        return os.stat(program).st_size == os.stat(Path(program).with_name("rustup")).st_size
+    except (OSError, ValueError):
+        return False
 
 
 def _program(sysroot: Path, name: str, search: str) -> Path:

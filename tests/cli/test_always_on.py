@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.cli.always_on_machine import (
     make_workspace,
     states,
 )
+from tests.command import environment
 
 __all__ = ["machine"]
 
@@ -107,6 +109,40 @@ def test_honest_code_works_as_it_did(machine: PersonsMachine, command: str, tmp_
         assert "lib/src/lib.rs - answer" in done.stdout  # Of the documentation, by rustdoc.
     again = machine.cargo(command, "-v") if command in ("build", "check", "doc") else None
     assert again is None or set(states(again).values()) == {"Fresh"}
+
+
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("spelt", ["path", "word"])
+@pytest.mark.parametrize("command", ["always on", "ci"])
+def test_what_a_proxy_of_rustup_stands_for_is_held(
+    machine: PersonsMachine, tmp_path: Path, spelt: str, command: str
+) -> None:
+    """Cargo calls the proxy where its tool chain has no name: rust-analyzer gives it a path."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "settings").write_text("rustup has some, which no compiler may read\n")
+    asked = ["rustc", "--print", "sysroot"]
+    said = subprocess.run(asked, env=environment(), capture_output=True, text=True, check=True)
+    bin_folder = f"{said.stdout.strip()}/bin"
+    for name in ("rustup", "rustc"):
+        reads = f'read a <"{folder}/settings"'
+        proxy = f'#!/bin/sh\n{reads} && exec "{bin_folder}/${{0##*/}}" "$@"\n'
+        (folder / name).write_text(proxy)
+        (folder / name).chmod(0o755)
+    machine.extra["RUSTC"] = str(folder / "rustc")
+    if spelt == "word":
+        path = f"{folder}:{environment()['PATH']}"
+        machine.extra |= {"RUSTC": "rustc", "PATH": path}
+    if command == "ci":
+        held = machine.buildperm("ci", "--", "check")
+        assert held.returncode == 0, held.stderr
+        return
+    machine.enable()
+    honest = machine.cargo("check")
+    assert honest.returncode == 0, honest.stderr
+    (machine.workspace / "lib/build.rs").write_text(machine.steals)
+    assert machine.cargo("check").returncode != 0
+    assert machine.loot() == _NOTHING
 
 
 @pytest.mark.slow
