@@ -6,7 +6,8 @@ Always on cannot prevent it: Cargo does what that says before it calls anything 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from buildperm.cargo import configuration
 from buildperm.tracer.notation import encode
@@ -18,6 +19,25 @@ if TYPE_CHECKING:
 _RUSTDOC = "outranks it: documentation and what is tested in it are not held"
 _ASKED = ("rustc", "rustc-workspace-wrapper")
 _LOADER = "LD_"  # ld.so(8), ENVIRONMENT
+_SEARCH = "PATH"  # In which a compiler is looked for that is named by a word.
+
+
+@dataclass(frozen=True, slots=True)
+class NearerSetting:
+    """One thing that a configuration nearer than that of CARGO_HOME says."""
+
+    key: str  # `build.rustc`, or `env.LD_PRELOAD`
+    value: str
+    root: Path  # What the `.cargo` lies in that says it.
+    outcome: str  # What comes of it.
+
+    @property
+    def name(self) -> str:
+        """Return what it is and where it stands, for people."""
+        where = f"Cargo's configuration in `{encode(os.fsencode(self.root))}`"
+        table, _, key = self.key.partition(".")
+        spelt = encode(os.fsencode(key))
+        return f"`{spelt}` in `[env]` of {where}" if table == "env" else f"`{self.key}` of {where}"
 
 
 def unheld(folder: Path, cargo_home: Path, environment: Mapping[str, str]) -> Iterator[str]:
@@ -29,17 +49,39 @@ def unheld(folder: Path, cargo_home: Path, environment: Mapping[str, str]) -> It
     for name in ("RUSTDOC", "CARGO_BUILD_RUSTDOC"):
         if environment.get(name) and configuration.wrapped_by(environment[name]) is None:
             yield f"{name} in the environment {_RUSTDOC}"
+    for setting in found(folder, cargo_home):
+        if setting.key != "build.rustc-wrapper":  # That has a sentence of its own.
+            yield f"{setting.name} {setting.outcome}"
+
+
+def found(folder: Path, cargo_home: Path) -> Iterator[NearerSetting]:
+    """Yield what has Cargo run something before, or beside, what is held.
+
+    Raises:
+        BuildpermError: A file is broken.
+    """
     for root, settings in configuration.nearer(folder, cargo_home):
-        where = f"Cargo's configuration in `{encode(os.fsencode(root))}`"
-        build, variables = settings.get("build"), settings.get("env")
-        build = build if isinstance(build, dict) else {}
-        if "rustdoc" in build:
-            yield f"`build.rustdoc` of {where} {_RUSTDOC}"
-        for key in _ASKED:
-            if key in build:
-                said = "names a program that Cargo asks for its version, unheld"
-                yield f"`build.{key}` of {where} {said}"
-        for name in sorted(variables if isinstance(variables, dict) else ()):
+        build, variables = (_table(settings, name) for name in ("build", "env"))
+        outcomes = {"rustc-wrapper": "outranks it, or runs beside it, unheld", "rustdoc": _RUSTDOC}
+        outcomes |= dict.fromkeys(_ASKED, "names a program that Cargo asks for its version, unheld")
+        for key, outcome in outcomes.items():
+            value = build.get(key)
+            if key in build and not (isinstance(value, str) and _is_ours(value)):
+                yield NearerSetting(f"build.{key}", repr(value), root, outcome)
+        for name in sorted(variables):
+            value = repr(variables[name])
             if name.startswith(_LOADER):
-                said = f"`{encode(os.fsencode(name))}` in `[env]` of {where}"
-                yield f"{said}: what that names is loaded before anything is held"
+                outcome = "has programs loaded before anything is held"
+                yield NearerSetting(f"env.{name}", value, root, outcome)
+            elif name == _SEARCH:
+                outcome = "leads to other programs of the same names before anything is held"
+                yield NearerSetting(f"env.{name}", value, root, outcome)
+
+
+def _table(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    table = settings.get(name)
+    return table if isinstance(table, dict) else {}
+
+
+def _is_ours(program: str) -> bool:
+    return configuration.wrapped_by(program) is not None

@@ -9,6 +9,8 @@
 #   BUILDPERM_PYTHON   the interpreter
 #   BUILDPERM_HOLD     what prepares: without it buildperm is not installed any more
 #   BUILDPERM_WRAPPED  the wrapper, or the rustdoc, that was configured before; may be empty
+#   BUILDPERM_TOOLCHAINS   the folder of rustup's tool chains; empty without rustup
+#   BUILDPERM_RUSTC    the compiler that was in use when it was enabled
 #   BUILDPERM_PART     what is called in the folder
 #
 # Nothing is forked on the way that nearly every call takes.
@@ -21,19 +23,6 @@ pass() {
 }
 
 [ -e "$BUILDPERM_HOLD" ] || pass "$@"
-# What compiles nothing is a question about the tool chain.
-case " $* " in
-*" --out-dir "* | *" --out-dir="* | *" -o "* | *" --test "* | *" @"*) ;;
-*) pass "$@" ;;
-esac
-unset BUILDPERM_SESSION BUILDPERM_SERVER
-
-started() { shift 19 && run=$BUILDPERM_ON/run/$PPID-$1; } # proc_pid_stat(5), (22) starttime
-run=
-IFS= read -r line </proc/$PPID/stat
-set -f
-started ${line##*) }
-set +f
 
 prepare() {
     (unset LD_LIBRARY_PATH && exec "$BUILDPERM_PYTHON" -I "$BUILDPERM_HOLD" "$BUILDPERM_ON" \
@@ -45,6 +34,32 @@ prepare() {
 $BUILDPERM_CONFIGURATION." >&2
     exit 23
 }
+
+# What compiles nothing is a question about the tool chain. A project may name another program to be
+# asked: `build.rustc`, `build.rustc-workspace-wrapper`.
+is_compiler() {
+    case $1 in
+    *..* | [!/]*) return 1 ;;
+    /usr/bin/rustc | /usr/local/bin/rustc | "${BUILDPERM_TOOLCHAINS:-/nowhere}"/*/bin/rustc) ;;
+    "${BUILDPERM_TOOLCHAINS:-/nowhere}"/*/bin/clippy-driver | "$BUILDPERM_RUSTC") ;;
+    *) return 1 ;;
+    esac
+}
+case " $* " in
+*" --out-dir "* | *" --out-dir="* | *" -o "* | *" --test "* | *" @"*) ;;
+*)
+    [ "$BUILDPERM_PART" = buildperm-rustdoc ] || is_compiler "$1" || prepare --asked
+    pass "$@"
+    ;;
+esac
+unset BUILDPERM_SESSION BUILDPERM_SERVER
+
+started() { shift 19 && run=$BUILDPERM_ON/run/$PPID-$1; } # proc_pid_stat(5), (22) starttime
+run=
+IFS= read -r line </proc/$PPID/stat
+set -f
+started ${line##*) }
+set +f
 
 [ -r "$run/$BUILDPERM_PART" ] || prepare "$@"
 target=

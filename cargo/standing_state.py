@@ -10,6 +10,7 @@ what Cargo's configuration names has to be there when buildperm is not.
     run/PID-STARTED      leads a Cargo that runs to its session
     unheld/              where a Cargo is led to that is not held
     seen/HASH.json       which build scripts and macros an enrolled workspace had
+    accepted/HASH.json   which settings of its own configuration: see `cargo.accepted_settings`
     stubs/DIGEST         a beginning of stubs that was in use: see `cargo.adopted_scripts`
     servers/HASH         leads to the server for macros of an enrolled workspace
     first-seen.json      see `cargo.first_sight`; it stays when all is switched off
@@ -45,7 +46,7 @@ OTHERS = ("leave", "warn", "baseline")
 
 
 _MADE = ("homes", "sessions", "contexts", "run", "unheld", "servers", "stubs")
-_FOLDERS = (*_MADE, "seen")
+_FOLDERS = (*_MADE, "seen", "accepted")
 _FILES = ("on.json", "lock", "canary")
 
 

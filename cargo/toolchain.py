@@ -181,7 +181,7 @@ def resolve(folder: Path, environment: Mapping[str, str], *, name: str = "") -> 
         sysroot=sysroot,
         cargo=cargo,
         rustc=rustc,
-        cargo_home=_home(base, "CARGO_HOME", ".cargo", folder),
+        cargo_home=cargo_home(folder, base),
         rustup_home=rustup_home,
         name=_name(base, sysroot, rustup_home),
         host=described["host"],
@@ -229,6 +229,15 @@ def _rustup_home(environment: Mapping[str, str], sysroot: Path) -> Path | None:
     home = _home(environment, "RUSTUP_HOME", ".rustup", sysroot)
     in_use = environment.get("RUSTUP_HOME") or sysroot.is_relative_to(home) or home.is_dir()
     return home if in_use else None
+
+
+def cargo_home(folder: Path, environment: Mapping[str, str]) -> Path:
+    """Return CARGO_HOME without links, whether it exists or not.
+
+    Raises:
+        BuildpermError: There is no home folder.
+    """
+    return _home(environment, "CARGO_HOME", ".cargo", folder)
 
 
 def _home(environment: Mapping[str, str], variable: str, default: str, folder: Path) -> Path:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from buildperm import __version__
 from buildperm.cargo import (
+    accepted_settings,
     adopted_scripts,
     compile_mode,
     configuration,
     home_configuration,
+    nearer_settings,
     standing_state,
     toolchain,
     units,
@@ -29,6 +31,7 @@ from buildperm.workflow.workspace import open_workspace
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from buildperm.cargo.toolchain import Toolchain
     from buildperm.workflow.workspace import Workspace
 
 _WRAPPER = Path(configuration.__file__).with_name("standing-wrapper.sh")
@@ -50,12 +53,13 @@ def enable(*, is_user: bool, others: str) -> None:
         workspace = open_workspace((), default=("build",))
         workspace.runtime.prepare()  # Says what is missing.
         compile_mode.choose(workspace.project, workspace.policy)  # Takes some seconds once.
-    cargo_home = _cargo_home(workspace)
+    tools = _toolchain(workspace)
+    cargo_home = tools.cargo_home
     place = standing_state.folder()
     with standing_state.locked(place):
         state = standing_state.read(place)
         try:
-            state = _configured(place, state, cargo_home)
+            state = _configured(place, state, tools)
         except BuildpermError:
             if not state.is_on:
                 standing_state.remove(place)
@@ -68,6 +72,7 @@ def enable(*, is_user: bool, others: str) -> None:
         standing_state.write(place, replace(state, version=__version__))
         standing_state.forget_contexts(place)
         if workspace is not None:
+            _accept(place, workspace)
             _adopt(place, workspace)
     _tell_enabled(workspace, cargo_home, is_user=is_user, others=others)
 
@@ -107,6 +112,9 @@ def disable(*, is_user: bool) -> None:
             standing_state.write(place, replace(state, targets=tuple(kept)))
         else:
             standing_state.remove(place)
+    named = os.environ.get("RUSTC_WRAPPER", "")
+    if not state.is_on and named.startswith(f"{place}/"):
+        console.print_warning(f"RUSTC_WRAPPER names `{named}`, which is gone: unset it")
     console.print_message(
         "off: plain Cargo runs build scripts and macros with your rights"
         if not state.is_on
@@ -114,14 +122,15 @@ def disable(*, is_user: bool) -> None:
     )
 
 
-def _cargo_home(workspace: Workspace | None) -> Path:
+def _toolchain(workspace: Workspace | None) -> Toolchain:
     if workspace is not None:
-        return workspace.project.toolchain.cargo_home
-    return toolchain.resolve(Path.cwd(), os.environ).cargo_home
+        return workspace.project.toolchain
+    return toolchain.resolve(Path.cwd(), os.environ)
 
 
-def _configured(place: Path, state: StandingState, cargo_home: Path) -> StandingState:
+def _configured(place: Path, state: StandingState, tools: Toolchain) -> StandingState:
     """Name our wrapper in the configuration of one CARGO_HOME, and write it."""
+    cargo_home = tools.cargo_home
     path = home_configuration.path_of(cargo_home)
     content = home_configuration.content_of(path)
     told = home_configuration.values(content, path)
@@ -133,7 +142,7 @@ def _configured(place: Path, state: StandingState, cargo_home: Path) -> Standing
     if earlier is not None:
         before = {"rustc-wrapper": earlier.wrapper, "rustdoc": earlier.rustdoc} | before
     wrapped = before.get("rustc-wrapper", "") or _from_environment()
-    _write_wrappers(place, folder, path, {**before, "rustc-wrapper": wrapped})
+    _write_wrappers(place, folder, path, tools, {**before, "rustc-wrapper": wrapped})
     after = home_configuration.with_values(content, path, dict(ours))
     if earlier is not None and told == ours:
         return state
@@ -157,7 +166,10 @@ def _from_environment() -> str:
     return "" if found is None or configuration.wrapped_by(found) is not None else found
 
 
-def _write_wrappers(place: Path, folder: Path, path: Path, before: dict[str, str]) -> None:
+def _write_wrappers(
+    place: Path, folder: Path, path: Path, tools: Toolchain, before: dict[str, str]
+) -> None:
+    toolchains = tools.rustup_home / "toolchains" if tools.rustup_home else ""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         for key, part in _PARTS.items():
@@ -166,6 +178,8 @@ def _write_wrappers(place: Path, folder: Path, path: Path, before: dict[str, str
                 b"BUILDPERM_PYTHON": os.fsencode(sys.executable),
                 b"BUILDPERM_HOLD": os.fsencode(standing_state.HOLD),
                 b"BUILDPERM_WRAPPED": os.fsencode(before.get(key, "")),
+                b"BUILDPERM_TOOLCHAINS": os.fsencode(toolchains),
+                b"BUILDPERM_RUSTC": os.fsencode(tools.rustc),
                 b"BUILDPERM_PART": part.encode(),
                 b"BUILDPERM_CONFIGURATION": os.fsencode(path),
             }
@@ -175,6 +189,19 @@ def _write_wrappers(place: Path, folder: Path, path: Path, before: dict[str, str
             standing_state.replace_text(place / "unheld" / part, unheld, 0o700)
     except OSError as error:
         raise BuildpermError(f"cannot write into `{place}`: {error.strerror}") from error
+
+
+def _accept(place: Path, workspace: Workspace) -> None:
+    """Note what the workspace's own configuration has run, and say so: more of it is refused."""
+    project = workspace.project
+    folder = project.folder.resolve()
+    settings = tuple(nearer_settings.found(folder, project.toolchain.cargo_home))
+    try:
+        accepted_settings.accept(place, project.metadata.root, folder, settings)
+    except OSError as error:
+        raise BuildpermError(f"cannot write into `{place}`: {error.strerror}") from error
+    for each in settings:
+        console.print_warning(f"{each.name} {each.outcome}: accepted as it is now")
 
 
 def _adopt(place: Path, workspace: Workspace) -> None:

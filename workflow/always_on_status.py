@@ -91,9 +91,11 @@ def status(folder: Path, *, tries: bool = True) -> AlwaysOnStatus:
     if wrapped is None:
         problems.append(_outranked(state, found, by, cargo_home))
     if enrolled:
-        server = standing_state.macro_server(place, enrolled)
-        if server.exists():
-            lines.append(f"rust-analyzer.procMacro.server for this workspace: {server}")
+        lines += _of_editors(standing_state.macro_server(place, enrolled))
+    if wrapped is not None and "RUSTC_WRAPPER" not in os.environ:
+        lines.append(
+            f"with `export RUSTC_WRAPPER={found}` no workspace's configuration outranks it"
+        )
     if wrapped:
         lines.append(f"calls `{wrapped}` in its turn")
     problems += _aliases(folder, cargo_home)
@@ -103,6 +105,15 @@ def status(folder: Path, *, tries: bool = True) -> AlwaysOnStatus:
         tried = _tried(folder, place)
         (lines if tried.startswith("proven") else problems).append(tried)
     return AlwaysOnStatus(wanted, tuple(lines), tuple(problems))
+
+
+def _of_editors(server: Path) -> Iterator[str]:
+    """Say what rust-analyzer has to be told: it has a wrapper and a server of its own."""
+    said = "or older ones, and all with Rust before 1.89, run build scripts unheld"
+    yield f"rust-analyzer.cargo.buildScripts.useRustcWrapper has to be false, {said}"
+    if server.exists():
+        said = "or it runs macros unheld"
+        yield f"rust-analyzer.procMacro.server for this workspace: {server}, {said}"
 
 
 def _root(folder: Path) -> Path | None:

@@ -4,6 +4,9 @@ The first compiler call of a Cargo starts it, or the first build script that run
 buildperm is always on. It finds out which workspace that Cargo builds, and leads it to a session:
 see `cargo.standing_state`. What was found out before, and still is so, is found again quickly:
 until then nothing is imported that takes long.
+
+With the one word `--asked` behind, Cargo only asks a program what it is that is not known for a
+compiler. Nothing is prepared, but that program may be refused.
 """
 
 from __future__ import annotations
@@ -23,11 +26,12 @@ from buildperm.cargo import cargo_invocation
 from buildperm.workflow import known_context, spelt_target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from buildperm.cargo.cargo_invocation import CargoInvocation
 
 _CANNOT = 23
+_ASKED = "--asked"
 _MOST_SESSIONS = 64
 _MOST_LINKS = 64
 
@@ -40,26 +44,45 @@ def main(words: Sequence[str]) -> int:
     if invocation is None:
         sys.stderr.write("buildperm: the Cargo that was to be held has ended\n")
         return _CANNOT
-    spelt = spelt_target.find(call, os.environ)
+    spelt = "" if call == [_ASKED] else spelt_target.find(call, os.environ)
     # A project sets what it likes for compilers and scripts (`[env]`): where a cache is, and PATH.
     os.environ.clear()
     os.environ.update(invocation.environment)
+    if call == [_ASKED]:
+        return _told(lambda: _look(place, invocation))
     kept = place / "contexts" / f"{_digest((*invocation.lasting, spelt))}.json"
     found = known_context.still_true(kept)
     if found is not None and Path(found.folder, "buildperm-rustc-wrapper").exists():
         found.tell(invocation)
         return 0
+    return _told(lambda: _prepare(place, invocation, spelt, kept))
+
+
+def _told(work: Callable[[], None]) -> int:
+    """Do what may be refused, and say so; return what to exit with."""
     from buildperm.errors import BuildpermError
     from buildperm.printable import log_text
 
     try:
-        _prepare(place, invocation, spelt, kept)
+        work()
     except BuildpermError as error:
         text = f"buildperm: this build cannot be held: {error}\n"
         text += "  `buildperm disable` switches it off; `buildperm status` says what is on.\n"
         sys.stderr.write(log_text(text))
         return _CANNOT
     return 0
+
+
+def _look(place: Path, invocation: CargoInvocation) -> None:
+    """See whether a program may run that a Cargo asks what it is."""
+    from buildperm.cargo import accepted_settings, arguments, standing_state, toolchain
+
+    state = standing_state.read(place)
+    folder = invocation.folder / arguments.observed(invocation.words).folder
+    enrolled = state.enrolled(folder)
+    if enrolled is not None or state.others == "baseline":
+        home = toolchain.cargo_home(folder, invocation.environment)
+        accepted_settings.refuse_unknown(place, folder, home, enrolled)
 
 
 def _digest(parts: Iterable[str]) -> str:

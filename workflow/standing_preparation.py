@@ -133,9 +133,11 @@ class StandingPreparation:
             return False
 
     def _held(self, tools: Toolchain, root: Path | None, enrolled: Path | None) -> Path:
-        from buildperm.cargo import adopted_scripts, standing_build
+        from buildperm.cargo import accepted_settings, adopted_scripts, standing_build
         from buildperm.cargo.target_directory import TargetDirectory
 
+        owner = enrolled or self._state.enrolled(self._folder)
+        accepted_settings.refuse_unknown(self._place, self._folder, tools.cargo_home, owner)
         project = self._project(tools, root)
         target = Path(os.path.realpath(self._spelt or project.metadata.target_directory))
         policy = standing_build.baseline(target / "Cargo.toml")
@@ -156,7 +158,14 @@ class StandingPreparation:
         )
         self._inputs |= {*programs}
         stub = directory.stub_text()
-        adopted_scripts.adopt(target, stub, standing_state.note_stub(self._place, stub))
+        count = adopted_scripts.adopt(target, stub, standing_state.note_stub(self._place, stub))
+        if count and str(target) in self._state.targets:  # All of it had stubs.
+            said = (
+                f"{count} build scripts in `{target}` were compiled without buildperm, and may "
+                "have run unheld: by an editor, or with another RUSTC_WRAPPER; "
+                "see `buildperm status`"
+            )
+            self._invocation.say(log_text(f"buildperm: {said}\n"))  # Once.
         adopted_scripts.attribute_macros(directory, project.metadata)
         # Whoever builds without us in between, or brings along what is built, changes these.
         self._inputs |= adopted_scripts.folders(target)

@@ -620,3 +620,158 @@ def test_what_was_compiled_unheld_meanwhile_is_held_after_the_next_compilation(
     trigger.write_text("2")
     assert machine.cargo("build").returncode != 0
     assert machine.loot() == _NOTHING
+
+
+_NOTES = (
+    '#!/bin/sh\necho called >>"{called}"\ncase $1 in -*) exec rustc "$@" ;; *) exec "$@" ;; esac\n'
+)
+_REFUSED = "and was not there when always on was enabled here"
+
+
+def noting_program(machine: PersonsMachine) -> tuple[Path, Path]:
+    """Make a program, as a pull request may bring one, and say where it notes that it ran."""
+    called, program = machine.workspace / "called", machine.workspace / "evil"
+    program.write_text(_NOTES.format(called=called))
+    program.chmod(0o755)
+    return program, called
+
+
+@pytest.mark.quick(2)
+@pytest.mark.parametrize(
+    "key", ["rustc", "rustc-workspace-wrapper", "rustc-wrapper", "accepted", "baseline"]
+)
+def test_a_program_that_a_pull_request_names_is_not_even_asked(
+    machine: PersonsMachine, key: str
+) -> None:
+    if key == "baseline":
+        machine.enable("--user")
+    else:
+        machine.enable()
+    program, called = noting_program(machine)
+    named = {"accepted": "rustc", "baseline": "rustc"}.get(key, key)
+    if key == "rustc-wrapper":  # In the configuration alone it would outrank ours.
+        [ours] = machine.state.glob("homes/*/rustc-wrapper")
+        machine.extra["RUSTC_WRAPPER"] = str(ours)
+    path = machine.workspace / ".cargo/config.toml"
+    path.parent.mkdir()
+    path.write_text(f'[build]\n{named} = "./{program.name}"\n')
+    if key == "accepted":
+        done = machine.buildperm("enable")
+        assert "`build.rustc` of Cargo's configuration in" in done.stderr
+        assert "accepted as it is now" in done.stderr
+
+    built = machine.cargo("check")
+    if key == "accepted":  # Whoever has seen it keeps what he had.
+        assert called.exists()
+        assert _REFUSED not in built.stderr
+        return
+    assert built.returncode != 0
+    assert f"`build.{named}` of Cargo's configuration in `{machine.workspace}`" in built.stderr
+    assert (_REFUSED if key != "baseline" else "and was not accepted") in built.stderr
+    assert not called.exists()
+    path.unlink()
+    honest = machine.cargo("check")
+    assert honest.returncode == 0, honest.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ("[env]\nLD_PRELOAD = ''\n", "`LD_PRELOAD` in `[env]` of"),
+        ("[env]\nPATH = { value = '/usr/bin:/bin', force = true }\n", "`PATH` in `[env]` of"),
+        ("[build]\nrustdoc = 'mine'\n", "`build.rustdoc` of"),
+        ("[env]\nLDFLAGS = ''\nCC = 'cc'\n[build]\njobs = 2\n", ""),
+    ],
+    ids=["loader", "search", "rustdoc", "honest"],
+)
+def test_a_build_takes_no_setting_that_came_after_enabling(
+    machine: PersonsMachine, settings: str, name: str
+) -> None:
+    machine.enable()
+    assert machine.cargo("build").returncode == 0
+    path = machine.workspace / ".cargo/config.toml"
+    path.parent.mkdir()
+    path.write_text(settings)
+    main = machine.workspace / "src/main.rs"
+    main.write_text(main.read_text() + "// Compiled again.\n")
+    built = machine.cargo("build")
+    assert (built.returncode == 0) == (not name), built.stderr
+    assert not name or (name in built.stderr and _REFUSED in built.stderr)
+
+    if name:
+        machine.enable()  # After a look at it.
+        assert _REFUSED not in machine.cargo("build").stderr
+
+
+@pytest.mark.slow
+def test_a_stub_tells_of_a_wrapper_that_outranks_ours(machine: PersonsMachine) -> None:
+    machine.enable()
+    assert machine.cargo("build").returncode == 0
+    path = machine.workspace / ".cargo/config.toml"
+    path.parent.mkdir()
+    path.write_text('[build]\nrustc-wrapper = "/usr/bin/env"\n')
+    built = machine.cargo("build", more={"AGAIN": "1"})  # The build script alone.
+    assert built.returncode != 0
+    assert "`build.rustc-wrapper` of Cargo's configuration in" in built.stderr
+
+
+@pytest.mark.slow
+def test_what_was_compiled_by_another_wrapper_is_told_once(machine: PersonsMachine) -> None:
+    """As an editor does that has a wrapper of its own."""
+    said = "1 build scripts in `{}` were compiled without buildperm, and may have run unheld"
+    machine.enable()
+    honest = machine.cargo("check")
+    assert "without buildperm" not in honest.stderr
+    source = machine.workspace / "lib/build.rs"
+    source.write_text(source.read_text() + "// Compiled again.\n")
+    machine.cargo("check", more={"RUSTC_WRAPPER": "/usr/bin/env"})
+    main = machine.workspace / "src/main.rs"
+    main.write_text(main.read_text() + "// Compiled again.\n")
+    told = machine.cargo("check")
+    assert told.returncode == 0, told.stderr
+    assert said.format(machine.workspace / "target") in told.stderr
+    main.write_text(main.read_text() + "// And again.\n")
+    assert "without buildperm" not in machine.cargo("check").stderr
+
+
+@pytest.mark.slow
+def test_status_says_what_an_editor_and_a_shell_have_to_be_told(machine: PersonsMachine) -> None:
+    machine.enable()
+    machine.cargo("check")
+    found = machine.buildperm("status")
+    assert found.returncode == 0, found.stdout
+    assert "rust-analyzer.cargo.buildScripts.useRustcWrapper has to be false" in found.stdout
+    assert "rust-analyzer.procMacro.server for this workspace: " in found.stdout
+    [ours] = machine.state.glob("homes/*/rustc-wrapper")
+    exported = f"export RUSTC_WRAPPER={ours}"
+    assert exported in found.stdout
+    machine.extra["RUSTC_WRAPPER"] = str(ours)
+    found = machine.buildperm("status")
+    assert (found.returncode, exported in found.stdout) == (0, False), found.stdout
+    assert "which is gone: unset it" in machine.buildperm("disable").stderr
+
+
+def test_the_short_status_loads_nothing_that_takes_long() -> None:
+    program = (
+        "import sys; before = set(sys.modules)\n"
+        "sys.argv[1:] = ['status', '--short']\n"
+        "from buildperm.__main__ import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print(*sorted(each for each in set(sys.modules) - before), file=sys.stderr)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {each.split(".")[0] for each in ran.stderr.split()}
+    assert ran.stdout == "off\n"
+    assert {each for each in ran.stderr.split() if each.startswith("buildperm")} == {
+        "buildperm",
+        "buildperm.__main__",
+        "buildperm.short_status",
+    }
+    assert not loaded & {"click", "rich", "subprocess", "dataclasses", "asyncio", "tomllib"}
