@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _VOLATILE = ("PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")
+_MOST_WRAPPERS = 8
 _OF_TERMINALS = ("WINDOWID", "TERM_SESSION_ID", "SHELL_SESSION_ID", "GPG_TTY", "SSH_TTY")
 
 
@@ -42,6 +43,30 @@ class CargoInvocation:
                 its.write(text.encode())
         except OSError:
             os.write(2, text.encode())
+
+
+def caller(process: int, program: str) -> int:
+    """Return the Cargo on whose behalf a process calls a compiler; mostly it is that process.
+
+    A wrapper of somebody else may call ours in its turn. It has the variables that Cargo sets for
+    one compilation, which Cargo itself does not have.
+
+    Args:
+        process: What has called.
+        program: The path of Cargo, as it says itself; empty if unknown.
+    """
+    found = process
+    for _ in range(_MOST_WRAPPERS):
+        place = Path(f"/proc/{found}")
+        try:
+            if program and (place / "exe").samefile(program):
+                return found
+            if b"\0CARGO_CRATE_NAME=" not in b"\0" + (place / "environ").read_bytes():
+                return found
+            found = int((place / "stat").read_bytes().rpartition(b")")[2].split()[1])
+        except (OSError, LookupError, ValueError):
+            return process
+    return process
 
 
 def look(process: int, state: Path) -> CargoInvocation | None:

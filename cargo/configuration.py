@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from buildperm.errors import BuildpermError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _MARK = b"buildperm: rustc wrapper"  # In the second line of our own wrappers.
 _DEEPEST_INCLUDE = 16
@@ -63,9 +63,22 @@ class Configuration:
 
 
 def read(
-    folder: Path, cargo_home: Path, environment: Mapping[str, str], arguments: Sequence[str] = ()
+    folder: Path,
+    cargo_home: Path,
+    environment: Mapping[str, str],
+    arguments: Sequence[str] = (),
+    *,
+    is_standing: bool = False,
 ) -> Configuration:
-    """Read the configuration for a command run in `folder`; `arguments` are those of `--config`.
+    """Read the configuration for a command run in `folder`.
+
+    Args:
+        folder: Where Cargo is called.
+        cargo_home: CARGO_HOME.
+        environment: Cargo's.
+        arguments: Those of `--config`.
+        is_standing: Always on is what is called. What outranks it has called it, and is not to be
+            called once more; only what comes behind it is.
 
     Raises:
         BuildpermError: A file is broken, or sets a variable that is ours.
@@ -77,10 +90,10 @@ def read(
     for layer in (*given, *files):
         _refuse_reserved_variables(layer)
     return Configuration(
-        rustc_wrapper=_wrapper(given, files, folder, environment),
+        rustc_wrapper=_wrapper(given, files, folder, environment, is_standing=is_standing),
         targets=_targets(given, files, environment),
         aliases=_aliases([*given, *files], environment),
-        rustdoc=_rustdoc(given, files, folder, environment),
+        rustdoc=_rustdoc(given, files, folder, environment, is_standing=is_standing),
         programs=tuple(_programs([*given, *files], folder, environment)),
         flags=tuple(_flags([*given, *files], environment)),
         searched=tuple(_searched([*given, *files])),
@@ -103,14 +116,28 @@ def _refuse_reserved_variables(layer: _Layer) -> None:
 
 
 def _wrapper(
-    given: Sequence[_Layer], files: Sequence[_Layer], folder: Path, environment: Mapping[str, str]
+    given: Sequence[_Layer],
+    files: Sequence[_Layer],
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    is_standing: bool,
 ) -> str:
-    kept = ""
-    for program, _ in _wrappers(given, files, folder, environment):
+    named = (program for program, _ in _wrappers(given, files, folder, environment))
+    return _behind(named, environment, "BUILDPERM_RUSTC_WRAPPER", is_standing=is_standing)
+
+
+def _behind(
+    named: Iterable[str], environment: Mapping[str, str], variable: str, *, is_standing: bool
+) -> str:
+    """Return the first of these programs that is not ours: with `is_standing`, behind ours."""
+    kept, counts = "", not is_standing
+    for program in named:
         standing = wrapped_by(program)
-        if standing is None:
-            return _foreign(program, environment)
-        kept = kept or standing  # What it would be without always on comes behind it.
+        if standing is not None:
+            kept, counts = kept or standing, True  # What it would be without always on.
+        elif counts:
+            return _foreign(program, environment, variable)
     return kept
 
 
@@ -194,7 +221,12 @@ def wrapped_by(program: str) -> str | None:
 
 
 def _rustdoc(
-    given: Sequence[_Layer], files: Sequence[_Layer], folder: Path, environment: Mapping[str, str]
+    given: Sequence[_Layer],
+    files: Sequence[_Layer],
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    is_standing: bool,
 ) -> str:
     named = [
         _program(environment[name], folder)
@@ -205,13 +237,7 @@ def _rustdoc(
         configured = layer.build("rustdoc")
         if isinstance(configured, str):
             named.append(_program(configured, layer.root))
-    kept = ""
-    for program in named:
-        standing = wrapped_by(program)
-        if standing is None:
-            return _foreign(program, environment, "BUILDPERM_RUSTDOC")
-        kept = kept or standing
-    return kept
+    return _behind(named, environment, "BUILDPERM_RUSTDOC", is_standing=is_standing)
 
 
 def _programs(
@@ -321,9 +347,7 @@ def _program(value: str, root: Path) -> str:
     return str(root / value) if "/" in value else value
 
 
-def _foreign(
-    program: str, environment: Mapping[str, str], variable: str = "BUILDPERM_RUSTC_WRAPPER"
-) -> str:
+def _foreign(program: str, environment: Mapping[str, str], variable: str) -> str:
     """Return `program`, or what it wraps where it is a wrapper of our own."""
     try:
         with open(program, "rb") as file:

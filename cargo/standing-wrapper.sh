@@ -54,14 +54,32 @@ case " $* " in
 esac
 unset BUILDPERM_SESSION BUILDPERM_SERVER
 
-started() { shift 19 && run=$BUILDPERM_ON/run/$PPID-$1; } # proc_pid_stat(5), (22) starttime
+# proc_pid_stat(5), (4) ppid and (22) starttime
+started() { parent=$2 && shift 19 && run=$BUILDPERM_ON/run/$process-$1; }
+look() {
+    IFS= read -r line <"/proc/$process/stat" || return
+    set -f
+    started ${line##*) }
+    set +f
+}
+find_run() { # Another wrapper may have called, and one that: then Cargo is the parent of the first.
+    process=$PPID
+    for _ in 1 2 3; do
+        look || return
+        [ ! -r "$run/$BUILDPERM_PART" ] || return 0
+        [ ! "/proc/$process/exe" -ef "${CARGO:-/nowhere}" ] || return
+        process=$parent
+    done
+    return 1
+}
+prepare_run() {
+    prepare "$@"
+    find_run && return
+    printf '%s\n' "buildperm: cannot hold this build: another wrapper hides which Cargo calls" >&2
+    exit 23
+}
 run=
-IFS= read -r line </proc/$PPID/stat
-set -f
-started ${line##*) }
-set +f
-
-[ -r "$run/$BUILDPERM_PART" ] || prepare "$@"
+find_run || prepare_run "$@"
 target=
 [ ! -r "$run/target" ] || IFS= read -r target <"$run/target"
 case " $* " in
@@ -69,7 +87,7 @@ case " $* " in
     case " $* " in
     *" --out-dir $target/"*) ;;
     # One Cargo may build in several target directories: `cargo install` of several crates.
-    *) [ -z "$target" ] || prepare "$@" ;;
+    *) [ -z "$target" ] || prepare_run "$@" ;;
     esac
     ;;
 esac

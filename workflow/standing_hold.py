@@ -40,7 +40,8 @@ def main(words: Sequence[str]) -> int:
     """Prepare, and say what is wrong; return what to exit with."""
     state, process, *call = words
     place = Path(state)
-    invocation = cargo_invocation.look(int(process), place)
+    cargo = cargo_invocation.caller(int(process), os.environ.get("CARGO", ""))
+    invocation = cargo_invocation.look(cargo, place)
     if invocation is None:
         sys.stderr.write("buildperm: the Cargo that was to be held has ended\n")
         return _CANNOT

@@ -221,12 +221,17 @@ class StandingPreparation:
 
         words = self._words
         configured = configuration.read(
-            self._folder, tools.cargo_home, self._environment, words.configuration
+            self._folder,
+            tools.cargo_home,
+            self._environment,
+            words.configuration,
+            is_standing=True,
         )
         target = Path(os.path.realpath(self._spelt or self._folder / "target"))
         described, locked = standing_build.nothing_known(root or target, target)
         if root is not None:
-            flags = [each for each in words.metadata if each not in ("--locked", "--frozen")]
+            given = ("--locked", "--frozen", "--offline")  # Cargo takes none of them twice.
+            flags = [each for each in words.metadata if each not in given]
             try:
                 described = metadata.read(
                     tools,

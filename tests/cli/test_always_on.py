@@ -189,6 +189,52 @@ def test_what_was_granted_is_in_force_with_the_next_build(machine: PersonsMachin
     assert granted.returncode == 0, granted.stderr
 
 
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("option", ["--offline", "--locked", "--frozen"])
+def test_options_of_cargo_leave_grants_in_force(machine: PersonsMachine, option: str) -> None:
+    """With `--offline` trybuild calls it, and continuous integration with `--locked`."""
+    data = machine.home.parent / "data.txt"
+    data.write_text("42")
+    (machine.workspace / "lib/build.rs").write_text(
+        f'fn main() {{ std::fs::read("{data}").unwrap(); }}\n'
+    )
+    manifest = machine.workspace / "Cargo.toml"
+    manifest.write_text(
+        manifest.read_text()
+        + "[workspace.metadata.buildperm]\nversion = 1\n"
+        + f'[workspace.metadata.buildperm.crates.lib]\nreviewed = ["0.1.0"]\nread = ["{data}"]\n'
+    )
+    machine.cargo("generate-lockfile", "--offline")
+    machine.enable()
+    built = machine.cargo("build", option)
+    assert built.returncode == 0, built.stderr
+    assert "not in force" not in built.stderr
+
+
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_wrapper_that_calls_ours_in_its_turn_is_no_cargo(
+    machine: PersonsMachine, tmp_path: Path, depth: int
+) -> None:
+    """As cargo-llvm-cov does: it outranks ours, and calls what was configured before."""
+    machine.enable()
+    [called] = machine.state.glob("homes/*/rustc-wrapper")
+    for level in range(depth):
+        wrapper = tmp_path / f"wrapper{level}"
+        counted = f'echo "$1" >>"{tmp_path}/calls{level}"'
+        wrapper.write_text(f'#!/bin/sh\n{counted}\n"{called}" "$@"\nexit $?\n')
+        wrapper.chmod(0o755)
+        called = wrapper
+    machine.extra["RUSTC_WRAPPER"] = str(called)
+    honest = machine.cargo("test")
+    assert honest.returncode == 0, honest.stderr
+    calls = [(tmp_path / f"calls{level}").read_text().count("\n") for level in range(depth)]
+    assert len(set(calls)) == 1  # Nobody was called twice for one compilation.
+    (machine.workspace / "lib/build.rs").write_text(machine.steals)
+    assert machine.cargo("test").returncode != 0
+    assert machine.loot() == _NOTHING
+
+
 def test_without_buildperm_nothing_is_held_and_nothing_said(
     machine: PersonsMachine, tmp_path: Path
 ) -> None:
