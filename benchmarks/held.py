@@ -119,12 +119,14 @@ def as_enforced(script: Script, runtime: str, *, light: bool = True) -> Script:
         session["starter"] = prepared.starter
         session["room"] = prepared.room
         is_light = bool(light and prepared.light_filter)
-        session["looks"] = prepared.mounts and not is_light
+        session["looks"] = prepared.mounts or not is_light
         session["calls"] = prepared.calls
         session["look_filter"] = prepared.look_filter
         session["filter"] = prepared.look_filter if session["looks"] else prepared.filter
         if is_light:
-            session["light_filter"] = prepared.light_filter
+            session["light_filter"] = (
+                prepared.light_look_filter if session["looks"] else prepared.light_filter
+            )
 
     return _with(script, f"{runtime}-{'light' if light else 'full'}", change)
 

@@ -63,7 +63,7 @@ def make(
     profile: Literal["learning", "enforcing"],
     rustc_wrapper: str = "",
     compiling: SessionCompile | None = None,
-    observation: Literal["everything", "full", "light"] = "full",
+    observation: Literal["full", "light"] = "full",
     is_standing: bool = False,
 ) -> Session:
     """Collect what supervisors need to know.
@@ -117,13 +117,14 @@ def make(
     is_light = observation == "light" and profile == "enforcing"
     if is_light and prepared.light_filter:
         session["light_filter"] = prepared.light_filter
-    # Where all is there, a look tells what it tells without buildperm: it asks for nothing. While
-    # learning looks are not recorded: of those of tools, such as git, too many are of no account.
-    is_enforcing = profile == "enforcing" and observation == "everything"
-    if prepared.look_filter and prepared.mounts and is_enforcing:
+    # Where all is there, a look tells what it tells without buildperm: it asks for nothing. What is
+    # learnt, or called unused, has to hold where it is not.
+    if prepared.look_filter and (prepared.mounts or not is_light):
         session["looks"] = True
         session["filter"] = prepared.look_filter
         session["quiet_filter"] = prepared.filter
+        if "light_filter" in session:
+            session["light_filter"] = prepared.light_look_filter
     found = trusted_repository.trusted(metadata.root, environment)
     if found:
         session["trusted"] = found

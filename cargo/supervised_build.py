@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from buildperm.supervisor.session import Session
 
 Profile = Literal["learning", "enforcing"]
-Observation = Literal["everything", "full", "light"]
+Observation = Literal["full", "light"]
 _FOLDERS: dict[Profile, Literal["learn", "ci"]] = {"learning": "learn", "enforcing": "ci"}
 
 

@@ -151,12 +151,19 @@ class _EventFolding:
         self._causes: dict[int, str] = {}
         self._programs: dict[bytes, tuple[str, bytes]] = {}
         self._only_looked: dict[tuple[Kind, str], bytes] = {}  # What was at most looked at.
+        self._led_to: set[bytes] = set()  # What was opened, looked at or run.
         self._searches: set[tuple[int, tuple[bytes, ...]]] = set()
 
     def accesses(self) -> list[Access]:
         tallies = self._tallies
         if self._only_looked:
-            asked = {key for key in self._only_looked if self._is_asked_otherwise(key[1])}
+            shown = self._on_the_way()
+            asked = {
+                key
+                for key, path in self._only_looked.items()
+                if self._is_asked_otherwise(key[1])
+                or (path in shown and tallies[key].outcome is Outcome.DONE)
+            }
             tallies = {key: tally for key, tally in tallies.items() if key not in asked}
         ordered = sorted(tallies.items(), key=lambda item: item[1].first_ns)
         roles = (self._role,)
@@ -205,6 +212,17 @@ class _EventFolding:
             for (kind, name), tally in self._tallies.items()
         )
 
+    def _on_the_way(self) -> set[bytes]:
+        """Return the folders above all that was reached: whatever shows that shows them, too."""
+        above: set[bytes] = set()
+        for path in self._led_to:
+            while path not in (b"", b"/"):
+                path = posixpath.dirname(path)
+                if path in above:
+                    break
+                above.add(path)
+        return above
+
     def add(self, event: Event) -> None:
         match event:
             case FileOpened():
@@ -235,6 +253,8 @@ class _EventFolding:
         if event.path == self._script and event.mode is OpenMode.READ:
             return  # A panic that looks up its own names; it may always read itself.
         outcome = _outcome(event.errno, refused=event.refused)
+        if outcome is Outcome.DONE:
+            self._led_to.add(event.path)
         target = self._target(event.path)
         example = "" if target.startswith("/") else encode(event.path)
         writes = event.mode is not OpenMode.READ or event.creates
@@ -271,6 +291,8 @@ class _EventFolding:
         self._tally(event, event.pid, Kind.READ, target, outcome, example)
         if is_new:
             self._only_looked[Kind.READ, target] = event.path
+        if outcome is Outcome.DONE:
+            self._led_to.add(event.path)
         self._tallies[Kind.READ, target].is_folder |= event.directory
         self._judge(Kind.READ, target, event.path, refused=event.refused)
 
@@ -357,6 +379,8 @@ class _EventFolding:
         outcome = _outcome(event.errno, refused=event.refused)
         if outcome is Outcome.REFUSED and self._is_search_going_on(event):
             return
+        if outcome is Outcome.DONE:
+            self._led_to.update((event.path, event.requested))
         words = [encode(word) for word in event.argv]
         command, line = " ".join(words)[:_COMMAND_MOST], _whole_line(words)
         sought = self._sought_program(event)

@@ -63,6 +63,7 @@ class PortableRuntime:
             filter=seccomp.build(arch, numbers, syscall_table.recorded()),
             light_filter=light_filter(arch, numbers),
             look_filter=seccomp.build(arch, numbers, syscall_table.recorded(), looks=True),
+            light_look_filter=light_filter(arch, numbers, looks=True),
             calls=seccomp.stopping(numbers, syscall_table.recorded(), looks=True),
             left_open=self.left_open(abi),
             starter=start_programs.starter(),
@@ -72,11 +73,11 @@ class PortableRuntime:
 portable = PortableRuntime()
 
 
-def light_filter(arch: str, numbers: Mapping[str, int]) -> bytes:
+def light_filter(arch: str, numbers: Mapping[str, int], *, looks: bool = False) -> bytes:
     """Return the filter for light observation; empty on processors that observe everything."""
     if arch != "x86_64":  # `tracer.recorder.open_patch` knows no other.
         return b""
-    return seccomp.build(arch, numbers, syscall_table.recorded(), light=True)
+    return seccomp.build(arch, numbers, syscall_table.recorded(), light=True, looks=looks)
 
 
 def _unavailable(facts: ProbeResults, cap: int) -> str | None:

@@ -188,7 +188,13 @@ class Mounts:
 
     def lacks(self, folder: bytes) -> bool:
         """Tell whether not all that is in `folder`, without links, is shown there."""
-        return folder in self._passed and folder not in self._binds
+        if folder not in self._passed or folder in self._binds:
+            return False
+        try:
+            with os.scandir(folder) as entries:
+                return any(self.hides(entry.path) for entry in entries)
+        except OSError:
+            return True  # Who may not list it is told so outside.
 
     def shown(self) -> dict[bytes, int]:
         """Return what `hides` decides by, for `recorder.look_calls.Looks`."""

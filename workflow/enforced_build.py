@@ -34,14 +34,12 @@ class EnforcementOptions:
     require_reviewed: bool  # Build nothing where a build script was not reviewed.
     deny_unused: bool  # Fail where a grant is not used.
     is_warning: bool  # Findings do not fail the command.
-    observes_all: bool  # Also what compilers read, and what only looks.
+    observes_all: bool  # Also what compilers read.
 
     @property
     def observation(self) -> Observation:
-        """How much is recorded."""
-        if self.observes_all:
-            return "everything"
-        return "full" if self.deny_unused else "light"
+        """How much is recorded: what was not seen cannot be called unused."""
+        return "full" if self.observes_all or self.deny_unused else "light"
 
 
 def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOptions) -> int:
@@ -89,7 +87,6 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
             "enforcing",
             # Standard output is for the report: what Cargo prints there would break the document.
             on_output=_to_standard_error if outputs.is_document else None,
-            # What was not seen cannot be called unused.
             observation=options.observation,
         )
     finally:

@@ -5,6 +5,7 @@ What differs is in one table here, with the reason, and nothing else differs.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -331,7 +332,7 @@ def test_looks_tell_what_they_tell_plain_cargo_or_fail(
     there = _ask(held, tmp_path / "beside")
     held.plain()
 
-    told = held.held(runtime, "ci", "--observe", "everything")
+    told = held.held(runtime, "ci")
 
     differing = [line for line in held.said("plain") if line not in held.said("ci")]
     assert [line.split()[0].strip('"') for line in differing] == (
@@ -340,6 +341,37 @@ def test_looks_tell_what_they_tell_plain_cargo_or_fail(
     assert told.returncode == (20 if differing else 0), told.stderr
     named = [path for path in there if path in told.stdout or os.path.realpath(path) in told.stdout]
     assert named == (there if differing else [])
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("other", RUNTIMES)
+def test_what_one_runtime_has_learnt_of_looks_holds_in_the_other(
+    script: Write, tmp_path: Path, runtime: str, other: str
+) -> None:
+    held = script(ASKS)
+    _ask(held, tmp_path / "beside")
+    held.plain()
+
+    learnt = held.held(runtime, "learn", "--format", "json", "--no-tui")
+
+    assert learnt.returncode == 3, learnt.stderr
+    proposals = json.loads(learnt.stdout)["proposals"]
+    asked = {
+        rule["pattern"]
+        for each in proposals
+        for rule in each["rungs"][each["suggested"]]["rules"]
+        if rule["kind"] == "read"
+    }
+    assert all(each["suggested"] is not None for each in proposals)
+    manifest = held.folder / "Cargo.toml"
+    grants = "".join(f"    {json.dumps(each)},\n" for each in sorted(asked))
+    crate = "[workspace.metadata.buildperm.crates.alike]"
+    more = f'[workspace.metadata.buildperm]\nversion = 1\n{crate}\nreviewed = ["0.1.0"]\n'
+    manifest.write_text(f"{manifest.read_text()}\n{more}read = [\n{grants}]\n")
+    told = held.held(other, "ci", "--deny-unused")
+
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert held.said("ci") == held.said("plain")
 
 
 NESTED = r"""
