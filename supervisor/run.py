@@ -226,9 +226,7 @@ class Run:
         self._complete(bare, grants.rights, grants.covered, package, variables)
 
         def would_hide(path: bytes) -> bool:
-            # A look tells nothing that is in a key: where that is there, nobody has to be asked.
-            is_missing = bare.hides(path) or bare.covers(path)
-            return is_missing and not grants.is_sensitive(path)
+            return bare.hides(path) or bare.covers(path)
 
         if mounts is None:
             return Looks(bare.shown(), None, None, None, would_hide)

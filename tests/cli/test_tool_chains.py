@@ -88,6 +88,75 @@ def test_a_nested_build_is_held_to_the_grants_of_the_script(tmp_path: Path) -> N
     assert "/etc/hostname" in held.stderr + held.stdout
 
 
+TELLS = """
+use std::process::Command;
+fn main() {
+    println!("cargo::rerun-if-env-changed=AGAIN");
+    let out = std::env::var("OUT_DIR").unwrap();
+    let mut told = String::new();
+    for words in WORDS {
+        let one = Command::new(&words[0]).args(&words[1..]).output().unwrap();
+        told += &format!("{words:?} {}\\n{}", one.status, String::from_utf8_lossy(&one.stdout));
+    }
+    std::fs::write(format!("{out}/told"), told).unwrap();
+}
+"""
+RUNTIMES = ("portable", "full")
+
+
+def _told(workspace: Path, command: str) -> str:
+    """Return what a script has told in the last build by a command, and forget it."""
+    (path,) = workspace.glob(f"target/{command}/**/out/told")
+    told = path.read_text()
+    path.unlink()
+    return told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("learning", RUNTIMES)
+def test_what_tools_only_look_at_is_learnt_and_then_told_in_each_runtime(
+    tmp_path: Path, learning: str
+) -> None:
+    """git calls a tree dirty if files of it are not there; Cargo leaves targets out."""
+    asked = """[
+        vec!["git".to_owned(), "describe".into(), "--always".into(), "--dirty".into()],
+        vec![
+            std::env::var("CARGO").unwrap(), "metadata".into(), "--offline".into(),
+            "--format-version=1".into(), "--no-deps".into(),
+        ],
+    ]"""
+    workspace = member(tmp_path / "ws", TELLS.replace("WORDS", asked))
+    manifest = workspace / "Cargo.toml"
+    manifest.write_text(manifest.read_text().replace('["sample"]', '["sample", "other"]'))
+    other = workspace / "other"
+    (other / "src").mkdir(parents=True)
+    (other / "Cargo.toml").write_text('[package]\nname = "other"\nversion = "0.1.0"\n')
+    for name in ("src/lib.rs", "src/main.rs", "build.rs"):
+        (other / name).write_text("fn main() {}\n")
+    (other / "README.md").write_text("# Other\n")
+    (workspace / "notes.txt").write_text("x\n")
+    (workspace / ".gitignore").write_text("target\n")
+    cargo = ["cargo", "build", "--offline"]
+    subprocess.run(cargo, cwd=workspace, env=environment(), check=True, capture_output=True)
+    git(workspace, "init", "--quiet")
+    commit(workspace, "all")
+
+    learnt = buildperm(*LEARN, folder=workspace, extra={"BUILDPERM_RUNTIME": learning})
+
+    assert learnt.returncode == 0, learnt.stderr
+    commit(workspace, "grants")
+    again = environment({"AGAIN": "1"})
+    subprocess.run(cargo, cwd=workspace, env=again, check=True, capture_output=True)
+    plain = _told(workspace, "debug")
+    assert "README.md" in plain
+    assert "custom-build" in plain
+    assert "-dirty\n" not in plain
+    for runtime in RUNTIMES:
+        held = buildperm(*CI, folder=workspace, extra={"BUILDPERM_RUNTIME": runtime, "AGAIN": "1"})
+        assert held.returncode == 0, held.stderr
+        assert _told(workspace, "buildperm/ci") == plain
+
+
 ASKS_GIT = """
 use std::process::Command;
 fn main() {

@@ -912,3 +912,41 @@ def test_nobody_is_asked_twice_about_what_is_looked_at_and_then_run_or_written()
     }
     read = _opened(b"/srv/tool")
     assert (Kind.READ, "/srv/tool") in _fold(*looks, read, _executed(b"/srv/tool"))
+
+
+def test_a_folder_on_the_way_to_what_was_reached_is_nobodys_question() -> None:
+    """Whatever shows what lies in it shows the folder, too."""
+    looks = [
+        FileOpened(1, 10, path, OpenMode.LOOK, False, 0, False, True)
+        for path in (b"/srv", b"/srv/data", b"/srv/data/in", b"/srv/tools")
+    ]
+    deepest = _opened(b"/srv/data/in/x", OpenMode.LOOK)
+
+    assert set(_fold(*looks)) == {(Kind.READ, "/srv/data/in"), (Kind.READ, "/srv/tools")}
+    assert set(_fold(*looks, deepest)) == {(Kind.READ, "/srv/data/in/x"), (Kind.READ, "/srv/tools")}
+    assert set(_fold(*looks, _opened(b"/srv/data/in/x"))) == set(_fold(*looks, deepest))
+    run = _executed(b"/srv/tools/x", b"/srv/tools/x", b"/srv/tools/x")
+    assert (Kind.READ, "/srv/tools") not in _fold(*looks, run)
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        _opened(b"/srv/data/x", errno=ENOENT),  # It shows nothing: there is nothing.
+        _opened(b"/srv/data/x", errno=EACCES, refused=True),
+        _opened(b"/srv/database"),
+        _opened(b"/srv/data"),  # That lists it.
+    ],
+)
+def test_a_folder_is_asked_about_where_nothing_else_shows_it(below: FileOpened) -> None:
+    look = FileOpened(1, 10, b"/srv/data", OpenMode.LOOK, False, 0, False, True)
+
+    assert (Kind.READ, "/srv/data") in _fold(look, below)
+
+
+def test_a_folder_that_was_not_shown_is_reported_whatever_lies_in_it() -> None:
+    refused = FileOpened(1, 10, b"/srv/data", OpenMode.LOOK, False, ENOENT, True, True)
+
+    found = _fold(refused, _opened(b"/srv/data/x"))
+
+    assert found[Kind.READ, "/srv/data"].outcome is Outcome.REFUSED

@@ -447,14 +447,17 @@ def test_a_folder_with_few_secrets_is_mounted_whole_and_they_are_covered(tmp_pat
 
 def test_what_is_seen_to_exist_and_what_is_shown_in_part(tmp_path: Path) -> None:
     top = os.fsencode(os.path.realpath(tmp_path))
-    for name in ("own/part/within", "own/closed", "other", "seen", "shown"):
+    for name in ("own/part/within", "own/closed", "other", "split/within", "split/other"):
         (tmp_path / name).mkdir(parents=True)
+    for name in ("seen", "shown"):
+        (tmp_path / name).mkdir()
     (tmp_path / "own/key").touch()
     (tmp_path / "link").symlink_to("shown")
     (tmp_path / "known").symlink_to("shown")
     rights = {
         top + b"/own": landlock.READ_DIR,
         top + b"/own/part/within": landlock.READ_FILE,
+        top + b"/split/within": landlock.READ_FILE,
         top + b"/shown": landlock.READ_FILE,
     }
     listed: dict[bytes, bool | None] = {top + b"/own": False}
@@ -473,7 +476,8 @@ def test_what_is_seen_to_exist_and_what_is_shown_in_part(tmp_path: Path) -> None
     assert mounts.covers(top + b"/own/key")
     assert not mounts.covers(top + b"/own/closed")
     assert not mounts.covers(top + b"/shown")
-    assert mounts.lacks(top + b"/own/part")
+    assert mounts.lacks(top + b"/split")
+    assert not mounts.lacks(top + b"/own/part")  # It is not granted, but all in it is shown.
     assert not mounts.lacks(top + b"/own")
     assert not mounts.lacks(top + b"/shown")
     for path, how in mounts.shown().items():

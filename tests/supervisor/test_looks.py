@@ -136,6 +136,20 @@ def test_what_needs_a_grant_elsewhere_is_learnt_where_all_is_there(portable: Ben
     assert not learnt.refused("opened")
 
 
+def test_what_is_sensitive_is_learnt_as_looked_at_where_all_is_there(portable: Bench) -> None:
+    """Elsewhere it is not there, or is empty: whoever asks is refused."""
+    sensitive = [portable.package / ".env", portable.workspace / "secrets/key.pem"]
+    for path in sensitive:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("PASSWORD=x")
+
+    learnt = portable.run(_install(portable, list(map(str, sensitive))), "learning")
+
+    assert learnt.status == 0, learnt.stderr
+    looked = {line["path"] for line in learnt.of("opened") if line["mode"] == "look"}
+    assert set(map(str, sensitive)) <= looked
+
+
 def test_nothing_is_asked_for_where_a_build_is_held_and_all_is_there(portable: Bench) -> None:
     portable.light = True
     hidden, _ = _fill(portable)
