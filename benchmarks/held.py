@@ -113,20 +113,7 @@ def as_enforced(script: Script, runtime: str, *, light: bool = True) -> Script:
 
     def change(session: Session) -> None:
         session["profile"] = "enforcing"
-        session["runtime"] = prepared.runtime
-        session["sandbox_wrapper"] = list(prepared.wrapper)
-        session["mounts"] = prepared.mounts
-        session["starter"] = prepared.starter
-        session["room"] = prepared.room
-        is_light = bool(light and prepared.light_filter)
-        session["looks"] = prepared.mounts or not is_light
-        session["calls"] = prepared.calls
-        session["look_filter"] = prepared.look_filter
-        session["filter"] = prepared.look_filter if session["looks"] else prepared.filter
-        if is_light:
-            session["light_filter"] = (
-                prepared.light_look_filter if session["looks"] else prepared.light_filter
-            )
+        session_maker.set_runtime(session, prepared, "light" if light else "full")
 
     return _with(script, f"{runtime}-{'light' if light else 'full'}", change)
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from buildperm.cargo.target_directory import TargetDirectory
     from buildperm.cargo.toolchain import Toolchain
     from buildperm.policy.grants import Policy
-    from buildperm.sandbox.runtime import Runtime
+    from buildperm.sandbox.runtime import Runtime, RuntimeSetup
     from buildperm.supervisor.session import (
         Session,
         SessionCompile,
@@ -87,15 +87,10 @@ def make(
         "buildperm": __version__,
         "profile": profile,
         "runtime": prepared.runtime,
-        "sandbox_wrapper": list(prepared.wrapper),
-        "mounts": prepared.mounts,
         "left_open": list(prepared.left_open),
-        "starter": prepared.starter,
-        "room": prepared.room,
         "landlock_abi": prepared.landlock_abi,
         "kernel": prepared.kernel,
         "filter": prepared.filter,
-        "look_filter": prepared.look_filter,
         "calls": prepared.calls,
         "inner_loop": native_programs.inner_loop(),
         "places": places,
@@ -114,17 +109,7 @@ def make(
     }
     if is_standing:
         session["standing"] = True
-    is_light = observation == "light" and profile == "enforcing"
-    if is_light and prepared.light_filter:
-        session["light_filter"] = prepared.light_filter
-    # Where all is there, a look tells what it tells without buildperm: it asks for nothing. What is
-    # learnt, or called unused, has to hold where it is not.
-    if prepared.look_filter and (prepared.mounts or not is_light):
-        session["looks"] = True
-        session["filter"] = prepared.look_filter
-        session["quiet_filter"] = prepared.filter
-        if "light_filter" in session:
-            session["light_filter"] = prepared.light_look_filter
+    set_runtime(session, prepared, observation)
     found = trusted_repository.trusted(metadata.root, environment)
     if found:
         session["trusted"] = found
@@ -161,6 +146,34 @@ def make(
             del held[real]
     held |= settings.held
     return session
+
+
+def set_runtime(
+    session: Session, prepared: RuntimeSetup, observation: Literal["full", "light"]
+) -> None:
+    """Say in a session in which runtime scripts are held, and what of them is recorded.
+
+    `observation` is what is wanted, as `make` takes it; what the session said before is replaced.
+    """
+    is_light = observation == "light" and session["profile"] == "enforcing"
+    # Where all is there, a look tells what it tells without buildperm: it asks for nothing. What is
+    # learnt, or called unused, has to hold where it is not.
+    looks = bool(prepared.look_filter) and (prepared.mounts or not is_light)
+    session["runtime"] = prepared.runtime
+    session["sandbox_wrapper"] = list(prepared.wrapper)
+    session["mounts"] = prepared.mounts
+    session["starter"] = prepared.starter
+    session["room"] = prepared.room
+    session["calls"] = prepared.calls
+    session["look_filter"] = prepared.look_filter
+    session["looks"] = looks
+    session["filter"] = prepared.look_filter if looks else prepared.filter
+    session["quiet_filter"] = prepared.filter
+    light = prepared.light_look_filter if looks else prepared.light_filter
+    if is_light and light:
+        session["light_filter"] = light
+    else:
+        session.pop("light_filter", None)
 
 
 def _why_held(path: bytes, places: Mapping[str, bytes]) -> str:

@@ -117,7 +117,7 @@ def _told(workspace: Path, command: str) -> str:
 def test_what_tools_only_look_at_is_learnt_and_then_told_in_each_runtime(
     tmp_path: Path, learning: str
 ) -> None:
-    """git calls a tree dirty if files of it are not there; Cargo leaves targets out."""
+    """Git calls a tree dirty if files of it are not there; Cargo leaves targets out."""
     asked = """[
         vec!["git".to_owned(), "describe".into(), "--always".into(), "--dirty".into()],
         vec![
