@@ -189,6 +189,29 @@ def _attempts(verdict: RunVerdict, ended: EndedRun) -> None:
     if not run.learning:
         _denied_writes(verdict, run, ended.writer)
         _sensitive(verdict, run, ended.writer, recorder.pids, recorder.environment.secrets)
+        if run.session.get("standing") and not verdict.exit_status:
+            _unshown(verdict, run, ended.writer, recorder.script.chain)
+
+
+def _unshown(verdict: RunVerdict, run: Run, writer: Writer, own: int) -> None:
+    """Fail where a run may have gone another way: what is not shown seems not to be there.
+
+    A command of ours fails for it by itself, and says more. `own` is the script's own chain.
+    """
+    found = []
+    for chain, path in writer.unshown_reads():
+        target = locate(path, run.places)
+        quiet = any(matches(pattern, target) for pattern in baseline.QUIET)
+        if quiet and chain == own:  # Only programs look there out of habit.
+            quiet = not any(matches(pattern, target) for pattern in baseline.OF_PROGRAMS)
+        if not quiet and target not in baseline.PASSED_BY and not _is_denied(run, "read", target):
+            found.append(target)
+    if found:
+        verdict.fail(
+            f"it was refused to read {_listed(found)}, and could not tell that from what is not "
+            "there",
+            REVIEW,
+        )
 
 
 def _limit(verdict: RunVerdict, run: Run, cause: LimitExceeded) -> None:

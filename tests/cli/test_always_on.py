@@ -235,6 +235,45 @@ def test_a_wrapper_that_calls_ours_in_its_turn_is_no_cargo(
     assert machine.loot() == _NOTHING
 
 
+@pytest.mark.slow
+def test_who_looks_at_what_is_not_shown_is_not_just_told_that_it_is_not_there(
+    machine: PersonsMachine,
+) -> None:
+    (machine.workspace / "notes.txt").write_text("x")
+    (machine.workspace / "lib/build.rs").write_text(
+        """use std::{env, fs, path::Path};
+fn main() {
+    println!("cargo::rerun-if-env-changed=AGAIN");
+    let there = ["../notes.txt", "../none.txt", ".."].map(|path| Path::new(path).exists());
+    fs::write(format!("{}/loot", env::var("OUT_DIR").unwrap()), format!("{there:?}")).unwrap();
+}
+"""
+    )
+    machine.cargo("build")
+    plain = machine.loot()
+    assert plain == {"[true, false, true]"}
+    machine.extra["BUILDPERM_RUNTIME"] = "full"
+    machine.enable()
+
+    refused = machine.cargo("build", more={"AGAIN": "1"})
+    assert refused.returncode != 0
+    assert "it was refused to read $WORKSPACE/notes.txt" in refused.stderr
+    assert "none.txt" not in refused.stderr
+    pending = machine.buildperm("pending")
+    assert "lib 0.1.0: read $WORKSPACE/notes.txt" in pending.stdout
+    machine.loot()
+
+    manifest = machine.workspace / "Cargo.toml"
+    manifest.write_text(
+        manifest.read_text()
+        + "[workspace.metadata.buildperm]\nversion = 1\n[workspace.metadata.buildperm.crates.lib]\n"
+        + 'reviewed = ["0.1.0"]\nread = ["$WORKSPACE/notes.txt"]\n'
+    )
+    granted = machine.cargo("build", more={"AGAIN": "2"})
+    assert granted.returncode == 0, granted.stderr
+    assert machine.loot() == plain
+
+
 def test_without_buildperm_nothing_is_held_and_nothing_said(
     machine: PersonsMachine, tmp_path: Path
 ) -> None:

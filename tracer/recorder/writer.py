@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from errno import EEXIST
+from errno import EEXIST, ENOENT, ENOTDIR
 
 from buildperm.tracer.recorder import budget, json_line
 from buildperm.tracer.recorder.budget import SIZES, Budget
@@ -216,12 +216,25 @@ class Writer:
                 case _:
                     pass
 
+    def unshown_reads(self) -> Iterator[tuple[int, bytes]]:
+        """Yield what was refused as if it were not there: a chain of programs, and the path."""
+        for key in self._events:
+            match key:
+                case ("opened", int(chain), bytes(path), "look" | "path", _, _, True, *_):
+                    yield chain, path
+                case ("opened", int(chain), bytes(path), "read", _, int(errno), True, *_):
+                    if errno in (0, ENOENT, ENOTDIR):  # 0: not all names in a folder are shown.
+                        yield chain, path
+                case _:
+                    pass
+
     def refused_attempts(self) -> Iterator[tuple[str, bytes]]:
         """Yield what was refused: a verb, and the path or the address that it was about."""
         for key in self._events:
             match key:
                 case ("opened", _, bytes(path), mode, creates, _, True, *_):
-                    yield "write" if creates or mode != "read" else "read", path
+                    is_read = mode in ("read", "path", "look") and not creates
+                    yield "read" if is_read else "write", path
                 case ("executed", _, bytes(path), _, _, _, True):
                     yield "run", path
                 case ("changed", _, _, bytes(path), _, _, True, *_):
