@@ -18,6 +18,7 @@ from buildperm.sandbox import compile_filter
 from buildperm.tracer import syscall_numbers
 
 if TYPE_CHECKING:
+    from buildperm.cargo.compile_mode import CompileMode
     from buildperm.cargo.project import Project
     from buildperm.supervisor.session import Session
 
@@ -54,23 +55,19 @@ def below(project: Project, enrolled: Path) -> Project:
     return replace(project, metadata=replace(metadata, root=enrolled, members=members))
 
 
-def prepare(
-    project: Project, policy: Policy, target: TargetDirectory, *, spelt: str
-) -> tuple[Session, tuple[Path, ...]]:
-    """Write all that a Cargo is held to into the store of `target`.
-
-    Also return the programs that are needed, which lie in a cache and may be gone some day.
-
-    Args:
-        project: What it builds.
-        policy: What is granted.
-        target: The user's target directory.
-        spelt: How Cargo spells it.
+def session_of(
+    project: Project,
+    policy: Policy,
+    target: TargetDirectory,
+    mode: CompileMode,
+    *,
+    ask_s: int,
+) -> Session:
+    """Return what the build scripts and macros of a Cargo are held to; parameters as of `prepare`.
 
     Raises:
-        BuildpermError: It cannot be held, or not be written.
+        BuildpermError: They cannot be held.
     """
-    mode = compile_mode.choose(project, policy)
     session = session_maker.make(
         project.metadata,
         project.lock,
@@ -85,6 +82,31 @@ def prepare(
         is_standing=True,
     )
     session["left_open"] = [*session.get("left_open", ()), *mode.why]
+    if ask_s and target.on is not None:
+        session["ask"] = os.fsencode(target.on)
+        session["ask_timeout_s"] = ask_s
+    return session
+
+
+def prepare(
+    project: Project, policy: Policy, target: TargetDirectory, *, spelt: str, ask_s: int = 0
+) -> tuple[Session, tuple[Path, ...]]:
+    """Write all that a Cargo is held to into the store of `target`.
+
+    Also return the programs that are needed, which lie in a cache and may be gone some day.
+
+    Args:
+        project: What it builds.
+        policy: What is granted.
+        target: The user's target directory.
+        spelt: How Cargo spells it.
+        ask_s: How long a person has for one question about a refusal; 0: nobody is asked.
+
+    Raises:
+        BuildpermError: It cannot be held, or not be written.
+    """
+    mode = compile_mode.choose(project, policy)
+    session = session_of(project, policy, target, mode, ask_s=ask_s)
     compiling = compile_session.make(session, project, policy, mode, target)
     files = None
     rustdoc = project.configuration.rustdoc or str(project.toolchain.rustc.with_name("rustdoc"))

@@ -8,11 +8,13 @@ what Cargo's configuration names has to be there when buildperm is not.
     sessions/HASH/       what one Cargo is held to: see `cargo.target_directory`
     contexts/HASH.json   which session fits one command line, and of what it was made
     run/PID-STARTED      leads a Cargo that runs to its session
+    run/PID-STARTED.away, .notified   nobody has answered it; a desktop has been told
     unheld/              where a Cargo is led to that is not held
     seen/HASH.json       which build scripts and macros an enrolled workspace had
     accepted/HASH.json   which settings of its own configuration: see `cargo.accepted_settings`
     stubs/DIGEST         a beginning of stubs that was in use: see `cargo.adopted_scripts`
     servers/HASH         leads to the server for macros of an enrolled workspace
+    questions            locked while a terminal is asked: see `workflow.live_question`
     first-seen.json      see `cargo.first_sight`; it stays when all is switched off
 """
 
@@ -40,6 +42,9 @@ HOLD = standing_link.HOLD
 FIRST_SEEN = "first-seen.json"
 """The file in it with the times of `cargo.first_sight`."""
 
+QUESTIONS = "questions"
+"""The file in it by whose locks one terminal is asked one question at a time."""
+
 _FORMAT = 1
 OTHERS = ("leave", "warn", "baseline")
 """What holds for a workspace that is not enrolled."""
@@ -47,7 +52,7 @@ OTHERS = ("leave", "warn", "baseline")
 
 _MADE = ("homes", "sessions", "contexts", "run", "unheld", "servers", "stubs")
 _FOLDERS = (*_MADE, "seen", "accepted")
-_FILES = ("on.json", "lock", "canary")
+_FILES = ("on.json", "lock", "canary", QUESTIONS)
 
 
 @dataclass(frozen=True, slots=True)

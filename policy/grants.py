@@ -69,6 +69,13 @@ def _nothing() -> Mapping[str, int]:
     return MappingProxyType({})
 
 
+ASK_TIMEOUT_S = 60
+"""How long a person has for one question, unless `ask-timeout` says something else."""
+
+ASK_TIMEOUTS_S = range(5, 3601)
+"""What may stand in `ask-timeout`."""
+
+
 def _no_tables() -> Mapping[str, Mapping[str, int]]:
     return MappingProxyType({})
 
@@ -99,6 +106,8 @@ class Policy:
     min_age: int = 0  # Seconds; what is younger is held to the baseline: `policy.cooldown`.
     imports: tuple[ImportedGrants, ...] = ()
     young: tuple[str, ...] = ()  # Keys with whole versions that are held to their grants anyway.
+    ask: bool | None = None  # Ask while plain Cargo waits; None: nobody has said.
+    ask_timeout_s: int = ASK_TIMEOUT_S  # After so long a question counts as refused.
 
 
 @dataclass(frozen=True, slots=True)

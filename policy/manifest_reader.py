@@ -17,6 +17,8 @@ from buildperm.errors import BuildpermError
 from buildperm.policy import cooldown, expiry, presets, string_list, validation
 from buildperm.policy import revision as revisions
 from buildperm.policy.grants import (
+    ASK_TIMEOUT_S,
+    ASK_TIMEOUTS_S,
     AUTO,
     COMPILING,
     FORMAT,
@@ -37,7 +39,7 @@ from buildperm.rules import limits
 _BARE = re.compile(r"[A-Za-z0-9_-]+")  # A key that TOML reads without quotation marks.
 _TABLE_KEYS = (
     *("version", "require", "runtime", "compile", "contexts", "shared", "min-age", "young"),
-    *("import", "limits", "crates"),
+    *("ask", "ask-timeout", "import", "limits", "crates"),
 )
 _CRATE_KEYS = ("reviewed", "presets", *GRANTABLE, "deny", "for", "compile", "reason", "expires")
 
@@ -110,7 +112,27 @@ class ManifestReader:
             self.one_of(table, "compile", COMPILING, "", what="way to compile"),
             min_age=self.min_age(table),
             young=self.young(table, granted),
+            ask=self.ask(table),
+            ask_timeout_s=self.ask_timeout(table),
         )
+
+    def ask(self, table: dict[str, Any]) -> bool | None:
+        """Read whether to ask while plain Cargo waits; None where nothing is said."""
+        value = table.get("ask")
+        if value is not None and not isinstance(value, bool):
+            what = f"must be true or false, not {kind_of(value)}"
+            self.fail((*self.home, "ask"), what, "Write `ask = true`, or leave it out.")
+        return value
+
+    def ask_timeout(self, table: dict[str, Any]) -> int:
+        """Read how long a person has for one question, in seconds."""
+        value = table.get("ask-timeout", ASK_TIMEOUT_S)
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if not is_whole or value not in ASK_TIMEOUTS_S:
+            least, most = ASK_TIMEOUTS_S[0], ASK_TIMEOUTS_S[-1]
+            what = f"must be a whole number of seconds, from {least} to {most}"
+            self.fail((*self.home, "ask-timeout"), what, f"Write `ask-timeout = {ASK_TIMEOUT_S}`.")
+        return int(value)
 
     def min_age(self, table: dict[str, Any]) -> int:
         """Read how old a version has to be for its grants, in seconds."""

@@ -45,6 +45,7 @@ class PreferencesResult:
             "ascii": self.is_ascii_only,
             "screens": preferences.screens,
             "mouse": preferences.mouse,
+            "ask": preferences.ask,
             "keys": {row.id: [*preferences.keys.get(row.id, row.default)] for row in self.rows},
         }
 
@@ -58,6 +59,7 @@ class PreferencesResult:
         yield f"ascii    {_yes(self.is_ascii_only)}{source}"
         yield f"screens  {_yes(preferences.screens)}"
         yield f"mouse    {_yes(preferences.mouse)}"
+        yield f"ask      {_yes(preferences.ask)}"
         for row in self.rows:
             if row.id in preferences.keys:
                 keys = " ".join(preferences.keys[row.id])
@@ -69,7 +71,8 @@ class PreferencesResult:
 def example(rows: Iterable[KeyRow]) -> str:
     """Return a configuration file with everything that can be set, commented out."""
     lines = ["# Remove the # in front of what you change.", ""]
-    values = {"theme": '"high-contrast"', "ascii": "true", "screens": "false", "mouse": "false"}
+    values = {"theme": '"high-contrast"', "ascii": "true", "screens": "false"}
+    values |= {"mouse": "false", "ask": "true"}
     for name, meaning in SETTINGS.items():
         lines += [f"# {meaning.replace('`', '')}", f"#{name} = {values[name]}"]
     lines += [

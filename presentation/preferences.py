@@ -1,7 +1,7 @@
 """What a person prefers on this machine: the configuration file, read and checked.
 
-It says how things look and which keys do them. Nothing in it changes what a build may do, or what
-a command answers.
+It says how things look, which keys do them, and whether plain Cargo asks. Nothing in it changes
+what a build may do, or what a command answers.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ SETTINGS: Final = {
     "ascii": "draw with ASCII only; unless given, where the locale has nothing else",
     "screens": "`false` asks in plain text, as `--no-tui` does",
     "mouse": "`false` leaves the mouse to the terminal, which can then select text",
+    "ask": "`true` asks while plain Cargo waits, where a workspace does not say; see `enable`",
 }
 """What can be set besides keys, and what it means."""
 
@@ -35,6 +36,7 @@ class Preferences:
     ascii: bool | None = None  # None leaves it to the locale.
     screens: bool = True
     mouse: bool = True
+    ask: bool = False  # While plain Cargo waits, where Cargo.toml says nothing about that.
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Keys by the id of an action, as they were written."""
 
@@ -115,6 +117,7 @@ def parse(raw: bytes, path: Path) -> Preferences:
         ascii=cast("bool | None", values.get("ascii")),
         screens=cast("bool", values.get("screens", True)),
         mouse=cast("bool", values.get("mouse", True)),
+        ask=cast("bool", values.get("ask", False)),
         keys=cast("dict[str, tuple[str, ...]]", values.get("keys", {})),
     )
 

@@ -125,6 +125,9 @@ if TYPE_CHECKING:
         standing: NotRequired[
             bool
         ]  # Of always on: packages that it does not name get the baseline.
+        ask: NotRequired[bytes]  # The state folder of always on: a person may be asked.
+        ask_timeout_s: NotRequired[int]  # How long, for one question.
+        ask_left: NotRequired[list[str]]  # Questions that were refused already, by id.
 
 
 VERSION = 2
@@ -212,6 +215,15 @@ def _read(path: bytes) -> tuple[Session, tuple[object, ...]]:
     with open(path, "rb") as file:
         which = _identity(os.fstat(file.fileno()))  # Of this file: there may be another one now.
         raw = file.read()
+    return parse(raw), which
+
+
+def parse(raw: bytes) -> Session:
+    """Return the session that `dump` has serialised.
+
+    Raises:
+        ValueError: It is not a session, or was written by another Python or buildperm.
+    """
     try:
         session = marshal.loads(raw)  # noqa: S302 - our own file, see above
         fits = session["version"] == VERSION and session["python"] == sys.hexversion
@@ -220,4 +232,4 @@ def _read(path: bytes) -> tuple[Session, tuple[object, ...]]:
     if not fits:
         raise ValueError("written by another version of buildperm or Python")
     loaded: Session = session
-    return loaded, which
+    return loaded

@@ -20,7 +20,7 @@ from buildperm.supervisor.streams import Streams
 from buildperm.supervisor.subject import Subject
 from buildperm.supervisor.talk import write_all
 from buildperm.supervisor.tree_supervision import INTERRUPTED, TreeSupervisor, run_with
-from buildperm.supervisor.verdict import REVIEW_LATER, hint_of, of_script, refusals
+from buildperm.supervisor.verdict import REVIEW, REVIEW_LATER, hint_of, of_script, refusals
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder import ptrace
 
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from buildperm.supervisor.environment import WithheldVariables
+    from buildperm.supervisor.live_question import LiveQuestion
     from buildperm.supervisor.session import Session, SessionPackage
     from buildperm.supervisor.tree_supervision import EndedRun
+    from buildperm.supervisor.verdict import RunVerdict
     from buildperm.tracer.recorder.writer import Writer
 
 
@@ -82,6 +84,36 @@ class _RunEnd:
         self.kept = kept  # What was kept from its environment.
 
 
+class _JudgedRun:
+    """One run that was judged and recorded, of which Cargo has seen nothing yet."""
+
+    __slots__ = ("is_refused", "network", "passed", "refused", "verdict")
+
+    def __init__(
+        self,
+        verdict: RunVerdict,
+        passed: bytes,
+        refused: str,
+        network: Network,
+        *,
+        is_refused: bool,
+    ) -> None:
+        self.verdict = verdict
+        self.passed = passed  # What Cargo is to see of what it printed.
+        self.refused = refused  # What it was refused, in a sentence; mostly empty.
+        self.network = network
+        self.is_refused = is_refused  # That, or a variable or a directive.
+
+    def is_answerable(self) -> bool:
+        """Tell whether a person may be asked: nothing speaks against it but what was refused.
+
+        A script that has tried to read a key, or has left what it must not, gets no offer.
+        """
+        verdict = self.verdict
+        is_fair = not verdict.failure or verdict.hint == REVIEW
+        return self.is_refused and is_fair and not verdict.voided
+
+
 class ScriptSupervisor(TreeSupervisor):
     """The run of one script."""
 
@@ -125,18 +157,8 @@ class ScriptSupervisor(TreeSupervisor):
         self, session: Session, package: SessionPackage, manifest_dir: bytes, program: bytes
     ) -> tuple[int, bytes]:
         """Prepare the run and do it; return what to exit with, and the path of its recording."""
-        abi = checked_abi(session, package)
-        places = script.find_places(session, self._environ, manifest_dir)
-        folder = script.unit(places["OUT_DIR"])
-        script.make_private(places)
-        subject = Subject(
-            folder + b"/recording.jsonl",
-            program,
-            baseline.dependency_outputs(self._environ, places),
-            sources=dependency_sources.handed_over(self._environ, session["packages"]),
-            manifests=baseline.searched_outputs(self._environ, places),
-        )
-        run = Run(session, package, places, self._environ, abi, subject)
+        run = self._run_of(session, package, manifest_dir, program)
+        places = run.places
         try:
             context: script.ScriptContext = {
                 "env": environment.for_rerun(self._environ),
@@ -152,11 +174,50 @@ class ScriptSupervisor(TreeSupervisor):
             if not (self._keeps_scratch and private_folder.is_new(scratch, script.PRIVATE)):
                 private_folder.remove(scratch)
 
+    def _run_of(
+        self, session: Session, package: SessionPackage, manifest_dir: bytes, program: bytes
+    ) -> Run:
+        abi = checked_abi(session, package)
+        places = script.find_places(session, self._environ, manifest_dir)
+        folder = script.unit(places["OUT_DIR"])
+        script.make_private(places)
+        subject = Subject(
+            folder + b"/recording.jsonl",
+            program,
+            baseline.dependency_outputs(self._environ, places),
+            sources=dependency_sources.handed_over(self._environ, session["packages"]),
+            manifests=baseline.searched_outputs(self._environ, places),
+        )
+        return Run(session, package, places, self._environ, abi, subject)
+
     def _supervise(self, run: Run) -> tuple[int, bytes]:
         """Run, record and judge; return what to exit with, and the path of the recording.
 
-        The path is empty where the run was interrupted.
+        The path is empty where the run was interrupted. Where a person may be asked, the script
+        runs anew after each answer, from where the first run began, and Cargo sees the last one.
         """
+        question = None
+        if "ask" in run.session:
+            from buildperm.supervisor import live_question  # Off unless somebody wants it.
+
+            question = live_question.LiveQuestion(self.has_to_end)
+        try:
+            while True:
+                if question is not None:
+                    question.prepare(run)
+                judged = self._judge(run, self._explained(run))
+                again = None
+                if question is not None and judged is not None and judged.is_answerable():
+                    again = self._answered(run, question)
+                if again is None:
+                    return self._hand_over(run, judged)
+                run = again
+        finally:
+            if question is not None:
+                question.end()
+
+    def _explained(self, run: Run) -> _RunEnd:
+        """Run the script; where it fails and nothing explains that, run it once more."""
         made = self._run(run)
         if not self.has_to_end() and made.ended.is_unexplained():
             self.print_message(_AGAIN)
@@ -164,7 +225,19 @@ class ScriptSupervisor(TreeSupervisor):
             script.make_private(run.places)
             ptrace.make_dumpable()
             made = self._run(run, made.ended.writer)
-        return self._judge(run, made)
+        return made
+
+    def _answered(self, run: Run, question: LiveQuestion) -> Run | None:
+        """Have a person asked; return the run that the answer allows, if it is another one."""
+        session = question.ask(run, os.getppid())
+        if session is None:
+            return None
+        package, manifest_dir = script.find_package(session, self._environ)
+        if not question.begin_again(package, run.package):
+            return None
+        self.print_message("it runs once more, as was just decided")
+        ptrace.make_dumpable()
+        return self._run_of(session, package, manifest_dir, run.subject.program)
 
     def _run(self, run: Run, writer: Writer | None = None) -> _RunEnd:
         """Run the script once, and record it; `writer` has a recording that is to be continued."""
@@ -194,10 +267,10 @@ class ScriptSupervisor(TreeSupervisor):
         )
         return _RunEnd(ended, streams, network, kept)
 
-    def _judge(self, run: Run, made: _RunEnd) -> tuple[int, bytes]:
-        """Judge what was run last, and pass on what it printed; return as `_supervise`."""
+    def _judge(self, run: Run, made: _RunEnd) -> _JudgedRun | None:
+        """Judge what was run last, and save its recording; None where it was interrupted."""
         if self.has_to_end():
-            return INTERRUPTED, b""
+            return None
         ended, network = made.ended, made.network
         gate = DirectiveGate(
             run.package, run.places, run.subject.handed_over, ended.writer.directive
@@ -209,23 +282,31 @@ class ScriptSupervisor(TreeSupervisor):
         for line in gate.pass_on(made.streams.lines()):
             passed += line
             if self.has_to_end():
-                return INTERRUPTED, b""
+                return None
         verdict = of_script(ended, gate)
-        recording = run.subject.recording
-        ended.writer.save(recording, run.header(), verdict.end(ended.recorder))
+        ended.writer.save(run.subject.recording, run.header(), verdict.end(ended.recorder))
+        is_standing = run.session.get("standing", False)
+        is_told = verdict.exit_status or "ask" in run.session
+        refused = refusals(ended) if is_standing and is_told else ""
+        is_refused = bool(refused or gate.withheld or any(ended.writer.withheld_names()))
+        return _JudgedRun(verdict, bytes(passed), refused, network, is_refused=is_refused)
+
+    def _hand_over(self, run: Run, judged: _JudgedRun | None) -> tuple[int, bytes]:
+        """Say what is wrong with a run, and pass on what it printed; return as `_supervise`."""
+        if judged is None:
+            return INTERRUPTED, b""
+        recording, verdict, passed = run.subject.recording, judged.verdict, judged.passed
         if self.has_to_end():
             return INTERRUPTED, recording
-        for remark in (*verdict.notes, *network.remarks):
+        for remark in (*verdict.notes, *judged.network.remarks):
             self.print_message(remark)
-        is_standing = run.session.get("standing", False)
-        refused = refusals(ended) if is_standing and verdict.exit_status else ""
         if verdict.failure:
             self.print_message(verdict.failure, hint_of(verdict, run))
-        if refused:
-            self.print_message(refused, REVIEW_LATER)
+        if judged.refused and verdict.exit_status:
+            self.print_message(judged.refused, REVIEW_LATER)
         # If the script failed, Cargo only shows what it printed.
         if not verdict.failure and not write_all(
-            _without_commands(bytes(passed)) if verdict.exit_status else bytes(passed), 1
+            _without_commands(passed) if verdict.exit_status else passed, 1
         ):
             return INTERRUPTED, recording  # Cargo is gone.
         return verdict.exit_status, recording

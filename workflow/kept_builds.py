@@ -51,8 +51,10 @@ class KeptCrate:
     sources: CrateSources  # Where the code that did it is written.
 
 
-def kept_builds(workspaces: Iterable[Workspace]) -> list[KeptBuild]:
+def kept_builds(workspaces: Iterable[Workspace], folder: Path | None = None) -> list[KeptBuild]:
     """Find what `learn`, `review`, `ci` and plain Cargo have left in target directories.
+
+    With `folder`, only the run in it counts.
 
     Raises:
         BuildpermError: What this machine can hold does not fit, or a folder cannot be read.
@@ -66,7 +68,11 @@ def kept_builds(workspaces: Iterable[Workspace]) -> list[KeptBuild]:
         if own.state.is_dir():  # Plain Cargo was held there: always on.
             builds.append(SupervisedBuild(project, policy, "enforcing", target=own))
         for build in builds:
-            units = tuple(unit for unit in build.kept() if unit.folder not in known)
+            units = tuple(
+                unit
+                for unit in build.kept()
+                if unit.folder not in known and folder in (None, unit.folder)
+            )
             known.update(unit.folder for unit in units)
             failed = any(unit.status for unit in units)
             finished = CargoResult(

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from buildperm.policy.decision import JournalEntry
+    from buildperm.policy.grants import Policy
     from buildperm.policy.surplus import Surplus
     from buildperm.presentation.proposal_evidence import SourceLine
 
@@ -51,11 +52,12 @@ _SEARCH_MOST_S = 5.0
 class PendingWork:
     """The questions that recordings on this machine leave open under today's grants."""
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], *, unit: Path | None = None) -> None:
         """Read what there is.
 
         Args:
             words: For Cargo; without any, all contexts that Cargo.toml declares.
+            unit: The folder of the one run that counts; None for all.
 
         Raises:
             BuildpermError: There is no workspace, or something in it is broken.
@@ -66,7 +68,7 @@ class PendingWork:
         metadata = self.workspace.project.metadata
         self._lock = lock_file.content(metadata.root / lock_file.NAME)
         self._cargo_lock = (metadata.root / "Cargo.lock").read_bytes()
-        self.builds: list[KeptBuild] = kept_builds(workspaces)
+        self.builds: list[KeptBuild] = kept_builds(workspaces, unit)
         self.crates: list[KeptCrate] = kept_crates(self.builds, console.print_warning)
         target = open_target(metadata, "learn").folder
         self.journal: Path = target / "buildperm-journal.jsonl"
@@ -157,6 +159,18 @@ class PendingWork:
         if after != before:
             workspace.read(after)
         return before, after
+
+    def policy_as_answered(self) -> Policy:
+        """Return the grants that there were, with the answers given so far; nothing is written.
+
+        Raises:
+            BuildpermError: They would be broken.
+        """
+        workspace = self.workspace
+        wanted = self.review.grants(workspace.policy)
+        return workspace.read(
+            editor.with_all_grants(workspace.manifest, wanted, workspace.manifest_path)
+        )
 
     def verify(self, progress: Callable[[int, int, str], bool]) -> list[Failure]:
         """Run what the answers concern under the grants as they would be.

@@ -154,7 +154,11 @@ class StandingPreparation:
         if put_aside:  # Once.
             self._invocation.say(log_text(f"buildperm: {put_aside}\n"))
         session, programs = standing_build.prepare(
-            project, policy, directory, spelt=self._spelt or str(target)
+            project,
+            policy,
+            directory,
+            spelt=self._spelt or str(target),
+            ask_s=self._ask_s(policy) if root is not None and root == enrolled else 0,
         )
         self._inputs |= {*programs}
         stub = directory.stub_text()
@@ -174,6 +178,18 @@ class StandingPreparation:
             self._tell_changes(root, session)
             leading.link_to(standing_state.macro_server(self._place, root), directory.macro_server)
         return store
+
+    def _ask_s(self, policy: Policy) -> int:
+        """Return how long a person has for a question; 0 where nobody is to be asked."""
+        from buildperm.workflow import ask_setting
+
+        try:
+            found = ask_setting.of_workspace(policy, self._environment)
+        except BuildpermError as error:
+            self._say(f"nothing is asked in this build: {error.args[0]}")
+            return 0
+        self._inputs.add(found.file)
+        return found.timeout_s
 
     def _look_at_clock(self, policy: Policy, project: Project, tools: Toolchain) -> None:
         """Say which packages are too young, and find out until when the answer holds."""

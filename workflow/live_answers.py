@@ -1,0 +1,241 @@
+"""What one build script was refused, and what a person answers about that while Cargo waits.
+
+`once` counts for one more run of this script, `always` and `deny` stand in Cargo.toml from then on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildperm.cargo import compile_mode, standing_build
+from buildperm.cargo.target_directory import TargetDirectory
+from buildperm.errors import BuildpermError, ChangedMeanwhileError
+from buildperm.policy.merging import refused_by
+from buildperm.policy.proposal import Reason
+from buildperm.policy.robot_limits import ROBOT_LIMIT, risk_of, why_not_by_person
+from buildperm.presentation.proposal_facts import command_lines
+from buildperm.presentation.question_terminal import NobodyAnswersError
+from buildperm.printable import shortened, shown
+from buildperm.report.text import access_text, rule_lines
+from buildperm.supervisor import session as sessions
+from buildperm.workflow.pending_work import PendingWork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from buildperm.cargo.cargo_invocation import CargoInvocation
+    from buildperm.policy.proposal import Choice, Proposal
+    from buildperm.presentation.question_terminal import QuestionTerminal
+
+MOST_ASKED = 20
+"""Questions about one run beyond this are left to `review`."""
+
+_EVIDENCE_MOST = 5  # Lines; the rest is counted.
+_LONGEST = 200  # Characters of one of them.
+_GRACE_S = 10  # Behind the time for an answer: then something hangs.
+_OFFERED = "o once, a always, d deny, q refuse all; Enter refuses for now"
+
+
+class LiveAnswer(StrEnum):
+    """What a person can answer."""
+
+    ONCE = "once"
+    ALWAYS = "always"
+    DENY = "deny"
+    REFUSE = "refuse"  # For now: it stays undecided.
+    REFUSE_ALL = "refuse all"
+
+
+_WORDS = {
+    **dict.fromkeys(("o", "once"), LiveAnswer.ONCE),
+    **dict.fromkeys(("a", "always"), LiveAnswer.ALWAYS),
+    **dict.fromkeys(("d", "deny"), LiveAnswer.DENY),
+    **dict.fromkeys(("", "r", "refuse"), LiveAnswer.REFUSE),
+    **dict.fromkeys(("q", "refuse all"), LiveAnswer.REFUSE_ALL),
+}
+
+
+class LiveAnswers:
+    """The questions about one run, and the answers."""
+
+    def __init__(
+        self, invocation: CargoInvocation, state: Path, unit: Path, left: frozenset[str]
+    ) -> None:
+        """Read what the run has recorded.
+
+        Args:
+            invocation: The Cargo that waits.
+            state: The state folder of always on.
+            unit: The folder of the run.
+            left: Questions that were refused in this build already, by id.
+
+        Raises:
+            BuildpermError: Something in the workspace is broken.
+        """
+        self._invocation = invocation
+        self._state = state
+        self._unit = unit
+        self._left = left
+        self._work = _work(invocation, unit)
+        self._answers: dict[str, LiveAnswer] = {}
+        self._has_asked = False
+
+    @property
+    def open_questions(self) -> list[Proposal]:
+        """What is undecided and can be decided at a terminal: nothing of the sensitive tier."""
+        return [each for each in self._work.proposals if _is_askable(each)]
+
+    def ask(self, terminal: QuestionTerminal, seconds: int) -> bool:
+        """Ask, and write what is to last; False where nobody has answered.
+
+        Raises:
+            BuildpermError: Cargo.toml cannot be written.
+        """
+        asked = [each for each in self.open_questions if each.id not in self._left]
+        self._has_asked = bool(asked)
+        is_answered = True
+        try:
+            for number, proposal in enumerate(asked[:MOST_ASKED], 1):
+                place = f"{number} of {len(asked)}" if len(asked) > 1 else ""
+                answer = _asked(terminal, proposal, place, seconds)
+                self._answers[proposal.id] = answer
+                if answer is LiveAnswer.REFUSE_ALL:
+                    break
+        except NobodyAnswersError as error:
+            is_answered = False
+            _tell(terminal, f"refused, as {error}")
+        finally:
+            signal.alarm(0)
+        self._left |= {each.id for each in asked if not _is_decision(self._answers.get(each.id))}
+        if self._left and asked:
+            _tell(terminal, "what was refused for now stays open: `buildperm review` asks again")
+        self._write(terminal)
+        return is_answered
+
+    def session(self) -> bytes:
+        """Return the session for one more run; nothing where all that was asked is refused.
+
+        Where nothing was left to ask, somebody has decided meanwhile: in another build, say.
+
+        Raises:
+            BuildpermError: There can be none.
+        """
+        work = self._work
+        build = next((each for each in work.builds if each.outcome.units), None)
+        is_decided = any(map(_is_decision, self._answers.values()))
+        if build is None or (self._has_asked and not is_decided):
+            return b""
+        for proposal in work.review.proposals:  # For this one run, what is refused is decided.
+            answer = self._answers.get(proposal.id)
+            if answer is LiveAnswer.ONCE:
+                work.review.allow(proposal.id)
+        refused = {
+            (str(rule.kind), rule.pattern)
+            for proposal in work.review.undecided()
+            for rule in refused_by(proposal, proposal.suggestion)
+        }
+        for proposal in work.review.undecided():
+            work.review.deny(proposal.id)
+        policy, project = work.policy_as_answered(), build.workspace.project
+        store = Path(os.path.realpath(self._invocation.link))
+        target = TargetDirectory(project.metadata.target_directory.resolve(), store, self._state)
+        mode = compile_mode.choose(project, policy)
+        seconds = work.workspace.policy.ask_timeout_s
+        session = standing_build.session_of(project, policy, target, mode, ask_s=seconds)
+        session["ask_left"] = sorted(self._left)
+        for package in session["packages"].values():  # Refused is not denied: a run fails for it.
+            package["deny"] = {
+                kind: [each for each in patterns if (kind, each) not in refused]
+                for kind, patterns in package["deny"].items()
+            }
+        return sessions.dump(session)
+
+    def _write(self, terminal: QuestionTerminal) -> None:
+        review = self._work.review
+        for proposal_id, answer in self._answers.items():
+            if answer is LiveAnswer.ALWAYS:
+                review.allow(proposal_id)
+            elif answer is LiveAnswer.DENY:
+                review.deny(proposal_id)
+        if not {LiveAnswer.ALWAYS, LiveAnswer.DENY} & {*self._answers.values()}:
+            return
+        before, after = self._work.write()
+        if before != after:
+            _tell(terminal, "wrote Cargo.toml; `buildperm undo` takes it back")
+
+
+def _work(invocation: CargoInvocation, unit: Path) -> PendingWork:
+    """Return what is undecided, by Cargo's own words where buildperm can be told the same."""
+    try:
+        return PendingWork(invocation.words, unit=unit)
+    except ChangedMeanwhileError:
+        raise
+    except BuildpermError:
+        return PendingWork((), unit=unit)
+
+
+def _is_decision(answer: LiveAnswer | None) -> bool:
+    return answer in (LiveAnswer.ONCE, LiveAnswer.ALWAYS, LiveAnswer.DENY)
+
+
+def _is_askable(proposal: Proposal) -> bool:
+    is_asked = proposal.reason in (Reason.ASKED, Reason.DORMANT) and bool(proposal.evidence)
+    is_sensitive = any(access.sensitive for access in proposal.evidence)
+    return is_asked and not is_sensitive and not why_not_by_person(proposal, proposal.suggestion)
+
+
+def _asked(terminal: QuestionTerminal, proposal: Proposal, place: str, seconds: int) -> LiveAnswer:
+    """Put one question.
+
+    Raises:
+        NobodyAnswersError: Nobody answers it.
+    """
+    choice = proposal.suggestion
+    terminal.print_lines(*map(shown, _question(proposal, choice, place)))
+    terminal.settle()
+    until_s = time.monotonic() + seconds
+    signal.alarm(seconds + _GRACE_S)  # The terminal may take nothing any more: tcflow(3).
+    while True:
+        answer = _WORDS.get(terminal.answer(_OFFERED, until_s).lower())
+        if answer is not None:
+            break
+    is_allowed = answer in (LiveAnswer.ONCE, LiveAnswer.ALWAYS)
+    if not is_allowed or risk_of(proposal, choice) <= ROBOT_LIMIT:
+        return answer
+    risk = risk_of(proposal, choice).name.lower()
+    offered = f"risk is {risk}: type {proposal.crate} to allow it, Enter refuses"
+    typed = terminal.answer(shown(offered), until_s)
+    return answer if typed == proposal.crate else LiveAnswer.REFUSE
+
+
+def _question(proposal: Proposal, choice: Choice, place: str) -> Iterator[str]:
+    """Yield the lines of one question."""
+    counted = f" ({place})" if place else ""
+    yield f"buildperm asks{counted}: {proposal.who}, which has ended, was refused to"
+    yield f"  {proposal.title}"
+    risk = risk_of(proposal, choice).name.lower()
+    yield f"  risk: {risk}. {' '.join(proposal.notes)}"
+    yield from _limited([access_text(access) for access in proposal.evidence])
+    yield from _limited([line for each in proposal.evidence for line in command_lines(each, 2)])
+    yield "  would be allowed by:"
+    yield from (f"    {line}" for line in rule_lines(proposal, choice)[1:])
+    if choice.widening:
+        yield f"    {choice.widening}"
+
+
+def _limited(lines: Sequence[str]) -> Iterator[str]:
+    yield from (f"  - {shortened(line, _LONGEST)}" for line in lines[:_EVIDENCE_MOST])
+    if len(lines) > _EVIDENCE_MOST:
+        yield f"  - and {len(lines) - _EVIDENCE_MOST} more"
+
+
+def _tell(terminal: QuestionTerminal, text: str) -> None:
+    try:
+        terminal.print_lines(shown(f"buildperm: {text}"))
+    except NobodyAnswersError:
+        pass  # Then nobody reads it either.
