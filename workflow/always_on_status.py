@@ -19,7 +19,9 @@ from buildperm.cargo import (
     toolchain,
 )
 from buildperm.errors import BuildpermError
+from buildperm.policy import manifest
 from buildperm.tracer.notation import encode
+from buildperm.workflow import ask_setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,6 +90,8 @@ def status(folder: Path, *, tries: bool = True) -> AlwaysOnStatus:
     if not Path(found).is_relative_to(place):  # Somebody else's may look like ours.
         wrapped = None
     problems = []
+    if enrolled:
+        lines.append(_asking(enrolled))
     if wrapped is None:
         problems.append(_outranked(state, found, by, cargo_home))
     if enrolled:
@@ -114,6 +118,22 @@ def _of_editors(server: Path) -> Iterator[str]:
     if server.exists():
         said = "or it runs macros unheld"
         yield f"rust-analyzer.procMacro.server for this workspace: {server}, {said}"
+
+
+def _asking(enrolled: Path) -> str:
+    """Say whether plain Cargo asks in an enrolled workspace."""
+    path = enrolled / "Cargo.toml"
+    try:
+        policy = manifest.read(path.read_bytes(), path)
+    except OSError as error:
+        raise BuildpermError(f"cannot read `{path}`: {error.strerror}") from error
+    found = ask_setting.of_workspace(policy, os.environ)
+    if found.timeout_s:
+        return (
+            "asks at a terminal about what a build script is refused, "
+            f"{found.timeout_s} seconds for each question ({found.said_by})"
+        )
+    return f"asks nothing while it builds ({found.said_by})"
 
 
 def _root(folder: Path) -> Path | None:

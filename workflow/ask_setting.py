@@ -35,6 +35,8 @@ def of_workspace(policy: Policy, environment: Mapping[str, str]) -> AskSetting:
     preferred = PreferencesFile.load()
     said_by = "Cargo.toml" if policy.ask is not None else str(preferred.path)
     wanted = preferred.preferences.ask if policy.ask is None else policy.ask
+    if policy.ask is None and not wanted:
+        said_by = "`ask = true` switches that on"
     if wanted and ci_environment.is_ci(environment):
         return AskSetting(0, "never in CI", preferred.path)
     return AskSetting(policy.ask_timeout_s if wanted else 0, said_by, preferred.path)

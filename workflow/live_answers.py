@@ -37,6 +37,7 @@ MOST_ASKED = 20
 
 _EVIDENCE_MOST = 5  # Lines; the rest is counted.
 _LONGEST = 200  # Characters of one of them.
+_MOST = 2000  # Characters of what is asked about: the rest of a question has to stay in sight.
 _GRACE_S = 10  # Behind the time for an answer: then something hangs.
 _OFFERED = "o once, a always, d deny, q refuse all; Enter refuses for now"
 
@@ -186,7 +187,10 @@ def _is_decision(answer: LiveAnswer | None) -> bool:
 def _is_askable(proposal: Proposal) -> bool:
     is_asked = proposal.reason in (Reason.ASKED, Reason.DORMANT) and bool(proposal.evidence)
     is_sensitive = any(access.sensitive for access in proposal.evidence)
-    return is_asked and not is_sensitive and not why_not_by_person(proposal, proposal.suggestion)
+    choice = proposal.suggestion
+    is_short = len(proposal.title) + sum(len(rule.pattern) for rule in choice.rules) <= _MOST
+    may_be = not is_sensitive and not why_not_by_person(proposal, choice)
+    return is_asked and is_short and may_be
 
 
 def _asked(terminal: QuestionTerminal, proposal: Proposal, place: str, seconds: int) -> LiveAnswer:
@@ -216,10 +220,10 @@ def _asked(terminal: QuestionTerminal, proposal: Proposal, place: str, seconds: 
 def _question(proposal: Proposal, choice: Choice, place: str) -> Iterator[str]:
     """Yield the lines of one question."""
     counted = f" ({place})" if place else ""
-    yield f"buildperm asks{counted}: {proposal.who}, which has ended, was refused to"
+    yield f"buildperm asks{counted}: {proposal.who} was refused to"
     yield f"  {proposal.title}"
     risk = risk_of(proposal, choice).name.lower()
-    yield f"  risk: {risk}. {' '.join(proposal.notes)}"
+    yield f"  risk: {risk}. {shortened(' '.join(proposal.notes), _MOST)}"
     yield from _limited([access_text(access) for access in proposal.evidence])
     yield from _limited([line for each in proposal.evidence for line in command_lines(each, 2)])
     yield "  would be allowed by:"

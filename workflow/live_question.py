@@ -39,7 +39,7 @@ def main(words: Sequence[str]) -> int:
     """Ask, and write what came of it to standard output; return what to exit with."""
     state, process, unit, seconds, *left = words
     invocation = cargo_invocation.look(int(process), Path(state))
-    if invocation is None:
+    if invocation is None or not invocation.link.is_symlink():  # It has ended.
         return 1
     # A project sets what it likes for scripts (`[env]`): where a cache is, and PATH.
     os.environ.clear()

@@ -57,6 +57,10 @@ class PersonsMachine:
         return self.home / ".local/state/buildperm"
 
     @property
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "buildperm"]
+
+    @property
     def steals(self) -> str:
         """Return a build script that reads a key and connects, and notes what it could do."""
         key = f'"{self.home / ".ssh/id_rsa"}"'
@@ -78,7 +82,7 @@ class PersonsMachine:
     def buildperm(
         self, *words: str, folder: Path | None = None, more: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return self._run([sys.executable, "-m", "buildperm", *words], folder, more)
+        return self._run([*self.command, *words], folder, more)
 
     def _run(
         self, command: list[str], folder: Path | None, more: Mapping[str, str] | None

@@ -23,6 +23,7 @@ def test_everything_that_can_be_set_is_read() -> None:
         ascii = true
         screens = false
         mouse = false
+        ask = true
         [keys]
         review.allow = "y"
         "review.deny" = ["x", "f2"]
@@ -37,6 +38,7 @@ def test_everything_that_can_be_set_is_read() -> None:
         ascii=True,
         screens=False,
         mouse=False,
+        ask=True,
         keys={"review.allow": ("y",), "review.deny": ("x", "f2"), "tree.down": ("ctrl+n",)},
     )
 
@@ -49,7 +51,10 @@ def test_an_empty_file_changes_nothing() -> None:
     ("text", "told"),
     [
         ("them = 'nord'", "`them` is no setting\nhint: Did you mean `theme`?"),
-        ("frobnicate = 1", "is no setting\nhint: There is: theme, ascii, screens, mouse, keys."),
+        (
+            "frobnicate = 1",
+            "is no setting\nhint: There is: theme, ascii, screens, mouse, ask, keys.",
+        ),
         ("theme = 3", "`theme` cannot be 3"),
         ("ascii = 'yes'", "hint: Write `ascii = true` or `ascii = false`."),
         ("keys = 'a'", "`keys` must be a table"),
@@ -140,7 +145,7 @@ def test_the_example_is_a_file_that_changes_nothing_until_it_is_edited() -> None
     edited = "\n".join(line.removeprefix("#") if "=" in line else line for line in text.split("\n"))
     read = parse(edited.encode(), PATH)
     assert read.keys == {"review.allow": ("a",), "tree.down": ("down", "j")}
-    assert set(tomllib.loads(edited)) == {"theme", "ascii", "screens", "mouse", "keys"}
+    assert set(tomllib.loads(edited)) == {"theme", "ascii", "screens", "mouse", "ask", "keys"}
 
 
 def test_the_answer_names_the_file_and_what_is_changed() -> None:

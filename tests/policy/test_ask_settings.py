@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from buildperm.errors import BuildpermError
+from buildperm.policy import manifest
+
+PATH = Path("/w/Cargo.toml")
+
+
+def table(*lines: str) -> bytes:
+    return "\n".join(("[workspace.metadata.buildperm]", "version = 1", *lines, "")).encode()
+
+
+@pytest.mark.parametrize(
+    ("lines", "ask", "timeout_s"),
+    [
+        ((), None, 60),
+        (("ask = true",), True, 60),
+        (("ask = false", "ask-timeout = 5"), False, 5),
+        (("ask-timeout = 3600",), None, 3600),
+    ],
+)
+def test_what_is_said_about_asking_is_read(
+    lines: tuple[str, ...], ask: bool | None, timeout_s: int
+) -> None:
+    policy = manifest.read(table(*lines), PATH)
+    assert (policy.ask, policy.ask_timeout_s) == (ask, timeout_s)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('ask = "yes"', "must be true or false, not a string"),
+        ("ask = 1", "must be true or false, not a number"),
+        ("ask-timeout = 4", "seconds, from 5 to 3600"),
+        ("ask-timeout = 3601", "seconds, from 5 to 3600"),
+        ("ask-timeout = 60.0", "seconds, from 5 to 3600"),
+        ("ask-timeout = true", "seconds, from 5 to 3600"),
+        ('ask-timeout = "60s"', "seconds, from 5 to 3600"),
+        ("asks = true", "ask"),
+    ],
+)
+def test_anything_else_is_refused(line: str, told: str) -> None:
+    with pytest.raises(BuildpermError, match=r"Cargo\.toml:3: ") as caught:
+        manifest.read(table(line), PATH)
+    assert told in f"{caught.value.args[0]} {caught.value.hint}"
