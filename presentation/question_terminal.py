@@ -85,7 +85,8 @@ class QuestionTerminal:
         """
         while True:
             left_s = max(0, round(until_s - time.monotonic()))
-            self._write(f"{self._start()}{drawable(f'Answer within {left_s} s ({offered})')}: ")
+            # On a line of its own: Cargo draws its progress bar, indented, where the cursor is.
+            self.print_lines(f"Answer within {left_s} s: {offered}")
             line = self._line(until_s)
             if not self._waits(_TOGETHER_S):
                 return line.strip()

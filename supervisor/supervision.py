@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from buildperm.supervisor.environment import WithheldVariables
-    from buildperm.supervisor.live_question import LiveQuestion
+    from buildperm.supervisor.question import LiveQuestion
     from buildperm.supervisor.session import Session, SessionPackage
     from buildperm.supervisor.tree_supervision import EndedRun
     from buildperm.supervisor.verdict import RunVerdict
@@ -198,9 +198,9 @@ class ScriptSupervisor(TreeSupervisor):
         """
         question = None
         if "ask" in run.session:
-            from buildperm.supervisor import live_question  # Off unless somebody wants it.
+            from buildperm.supervisor import question as asking  # Off unless somebody wants it.
 
-            question = live_question.LiveQuestion(self.has_to_end)
+            question = asking.LiveQuestion(self.has_to_end)
         try:
             while True:
                 if question is not None:

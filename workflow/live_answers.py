@@ -39,7 +39,7 @@ _EVIDENCE_MOST = 5  # Lines; the rest is counted.
 _LONGEST = 200  # Characters of one of them.
 _MOST = 2000  # Characters of what is asked about: the rest of a question has to stay in sight.
 _GRACE_S = 10  # Behind the time for an answer: then something hangs.
-_OFFERED = "o once, a always, d deny, q refuse all; Enter refuses for now"
+_OFFERED = "o once, a always, d deny, Enter refuses, q refuses all"
 
 
 class LiveAnswer(StrEnum):

@@ -1,6 +1,6 @@
-"""Asks a person what one build script was refused: `live_question.py STATE PID UNIT SECONDS [ID…]`.
+"""Asks a person about one run of a script: `live_question.py STATE PID UNIT SECONDS [ID ...]`.
 
-The supervisor of that script starts it while plain Cargo waits: see `supervisor.live_question`.
+The supervisor of that script starts it while plain Cargo waits: see `supervisor.question`.
 On standard output goes the session under which the script is to run once more, or nothing. The
 person is asked at the terminal that Cargo was started in, which no script can reach. With 0
 SECONDS, and where there is no such terminal, nobody is asked, and a desktop is told.
