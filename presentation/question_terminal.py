@@ -37,6 +37,7 @@ class QuestionTerminal:
     descriptor: int
     number: int  # Its device, by which others know it too: proc_pid_stat(5), (7) tty_nr.
     is_dumb: bool
+    _is_resumed: bool = False
 
     @classmethod
     def open(cls, *, is_dumb: bool) -> QuestionTerminal | None:
@@ -51,7 +52,12 @@ class QuestionTerminal:
             found = cls(descriptor, _device(), is_dumb)
         except (OSError, LookupError, ValueError):
             return None
+        signal.signal(signal.SIGCONT, found._resume)
         return found if found.is_free() else None
+
+    def _resume(self, _number: int, _frame: object) -> None:
+        """Note that this process goes on after it was stopped; a signal handler."""
+        self._is_resumed = True
 
     def is_free(self) -> bool:
         """Tell whether lines can be typed here, and this process is in the foreground."""
@@ -84,17 +90,23 @@ class QuestionTerminal:
             NobodyAnswersError: Nobody has, or can.
         """
         while True:
-            left_s = max(0, round(until_s - time.monotonic()))
-            # On a line of its own: Cargo draws its progress bar, indented, where the cursor is.
-            self.print_lines(f"Answer within {left_s} s: {offered}")
-            line = self._line(until_s)
+            line = self._line(offered, until_s)
             if not self._waits(_TOGETHER_S):
                 return line.strip()
             self.settle()
             self.print_lines("these were several lines at once, which is no answer")
 
-    def _line(self, until_s: float) -> str:
+    def _offer(self, offered: str, until_s: float) -> None:
+        left_s = max(0, round(until_s - time.monotonic()))
+        # On a line of its own: Cargo draws its progress bar, indented, where the cursor is.
+        self.print_lines(f"Answer within {left_s} s: {offered}")
+
+    def _line(self, offered: str, until_s: float) -> str:
+        self._is_resumed = True
         while True:
+            if self._is_resumed:  # Or the shell has printed something: Ctrl+Z, then `fg`.
+                self._is_resumed = False
+                self._offer(offered, until_s)
             if not self.is_free():
                 raise NobodyAnswersError("the terminal is in use by something else")
             left_s = until_s - time.monotonic()

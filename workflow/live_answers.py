@@ -84,7 +84,12 @@ class LiveAnswers:
         self._left = left
         self._work = _work(invocation, unit)
         self._answers: dict[str, LiveAnswer] = {}
-        self._has_asked = False
+        self._has_asked = self._has_written = False
+
+    @property
+    def has_written(self) -> bool:
+        """Whether Cargo.toml says something else now."""
+        return self._has_written
 
     @property
     def open_questions(self) -> list[Proposal]:
@@ -166,7 +171,8 @@ class LiveAnswers:
         if not {LiveAnswer.ALWAYS, LiveAnswer.DENY} & {*self._answers.values()}:
             return
         before, after = self._work.write()
-        if before != after:
+        self._has_written = before != after
+        if self._has_written:
             _tell(terminal, "wrote Cargo.toml; `buildperm undo` takes it back")
 
 

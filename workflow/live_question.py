@@ -12,6 +12,7 @@ import ctypes
 import fcntl
 import os
 import signal
+import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ if __name__ == "__main__":
 from buildperm.cargo import cargo_invocation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from buildperm.cargo.cargo_invocation import CargoInvocation
     from buildperm.presentation.question_terminal import QuestionTerminal
@@ -41,6 +42,7 @@ def main(words: Sequence[str]) -> int:
     invocation = cargo_invocation.look(int(process), Path(state))
     if invocation is None or not invocation.link.is_symlink():  # It has ended.
         return 1
+    about = {name: os.environ.get(name, "") for name in ("OUT_DIR", "TARGET")}
     # A project sets what it likes for scripts (`[env]`): where a cache is, and PATH.
     os.environ.clear()
     os.environ.update(invocation.environment)
@@ -60,6 +62,8 @@ def main(words: Sequence[str]) -> int:
             answers = LiveAnswers(invocation, Path(state), Path(unit), frozenset(left))
             if not answers.ask(terminal, int(seconds)):
                 _mark(invocation, _AWAY).touch(mode=0o600)
+            if answers.has_written:
+                _prepare_anew(state, process, about)
         reply = answers.session()
     except (BuildpermError, OSError) as error:
         console.print_message(f"buildperm: nothing could be asked: {error.args[0]}")
@@ -67,6 +71,19 @@ def main(words: Sequence[str]) -> int:
     with open(1, "wb", closefd=False) as output:
         output.write(reply)
     return 0
+
+
+def _prepare_anew(state: str, process: str, about: Mapping[str, str]) -> None:
+    """Have the rest of this build held to what Cargo.toml says now."""
+    from buildperm.cargo.standing_state import HOLD
+
+    subprocess.run(
+        [sys.executable, "-I", HOLD, state, process],
+        env={**os.environ, **about},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        check=False,  # It has said why: then the next Cargo is.
+    )
 
 
 def _mark(invocation: CargoInvocation, name: str) -> Path:

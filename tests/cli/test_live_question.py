@@ -99,6 +99,10 @@ def test_once_lets_it_run_anew_and_grants_nothing(asking: PersonsMachine) -> Non
 
 
 def test_always_is_written_and_not_asked_again(asking: PersonsMachine) -> None:
+    # Compiling the crate is held to the new grants as well, and so is what is still to run.
+    source = asking.workspace / "lib/src/lib.rs"
+    included = f'pub const DATA: &str = include_str!("{asking.home.parent}/data.txt");\n'
+    source.write_text(source.read_text() + included)
     with building(asking) as terminal:
         terminal.wait_for_question()
         terminal.type("always\n")
@@ -116,6 +120,7 @@ def test_always_is_written_and_not_asked_again(asking: PersonsMachine) -> None:
     assert not is_granted(asking)
 
 
+@pytest.mark.slow
 def test_deny_is_written_and_the_build_fails(asking: PersonsMachine) -> None:
     with building(asking) as terminal:
         terminal.wait_for_question()
@@ -129,6 +134,7 @@ def test_deny_is_written_and_the_build_fails(asking: PersonsMachine) -> None:
         assert _ASKS not in terminal.shown
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("typed", ["\n", "yes\n\n", "o\nlob\n", "\x04"], ids=repr)
 def test_nothing_but_an_answer_allows_it(asking: PersonsMachine, typed: str) -> None:
     with building(asking) as terminal:
@@ -142,6 +148,7 @@ def test_nothing_but_an_answer_allows_it(asking: PersonsMachine, typed: str) -> 
     assert pending(asking)
 
 
+@pytest.mark.slow
 def test_a_time_out_refuses_and_the_next_script_is_not_asked(machine: PersonsMachine) -> None:
     data = machine.home.parent / "data.txt"
     data.write_text("of somebody else")
@@ -176,6 +183,7 @@ def test_what_was_typed_before_is_no_answer(asking: PersonsMachine) -> None:
     assert not was_read(asking)
 
 
+@pytest.mark.slow
 def test_pasted_lines_are_no_answer(asking: PersonsMachine) -> None:
     with building(asking) as terminal:
         terminal.wait_for_question()
@@ -230,6 +238,7 @@ def test_in_the_background_it_is_refused_and_does_not_wait(asking: PersonsMachin
     assert pending(asking)
 
 
+@pytest.mark.slow
 def test_a_screen_of_another_program_is_left_alone(asking: PersonsMachine) -> None:
     shell = ["sh", "-c", "stty raw -echo; cargo build; status=$?; stty sane; exit $status"]
     with asked(shell, asking.workspace, asking.variables()) as terminal:
@@ -238,6 +247,7 @@ def test_a_screen_of_another_program_is_left_alone(asking: PersonsMachine) -> No
     assert pending(asking)
 
 
+@pytest.mark.slow
 def test_two_scripts_ask_one_after_the_other(asking: PersonsMachine) -> None:
     data = asking.home.parent / "data.txt"
     (asking.workspace / "mac/build.rs").write_text(reads(data))
@@ -255,6 +265,7 @@ def test_two_scripts_ask_one_after_the_other(asking: PersonsMachine) -> None:
     assert was_read(asking)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("victim", ["cargo", "asker", "interrupt"])
 def test_an_end_in_the_middle_leaves_the_terminal_as_it_was(
     asking: PersonsMachine, victim: str
@@ -285,6 +296,7 @@ def test_without_a_terminal_it_is_kept_for_the_review(asking: PersonsMachine) ->
     assert f"read {asking.home.parent}/data.txt" in review.stderr + review.stdout
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("variable", ["CI", "GITHUB_ACTIONS"])
 def test_in_ci_nothing_is_ever_asked(asking: PersonsMachine, variable: str) -> None:
     with building(asking, **{variable: "true"}) as terminal:
@@ -293,6 +305,7 @@ def test_in_ci_nothing_is_ever_asked(asking: PersonsMachine, variable: str) -> N
     assert not was_read(asking)
 
 
+@pytest.mark.slow
 def test_the_command_ci_never_asks(asking: PersonsMachine) -> None:
     command = [*asking.command, "ci"]
     with asked(command, asking.workspace, asking.variables()) as terminal:
@@ -311,6 +324,7 @@ def test_what_is_sensitive_is_never_asked(asking: PersonsMachine) -> None:
         assert "it tried to read $HOME/.ssh/id_rsa" in terminal.shown
 
 
+@pytest.mark.slow
 def test_without_the_setting_nothing_is_asked_and_a_person_can_prefer_it(
     machine: PersonsMachine,
 ) -> None:
@@ -341,6 +355,7 @@ def test_without_the_setting_nothing_is_asked_and_a_person_can_prefer_it(
         assert _ASKS not in terminal.shown
 
 
+@pytest.mark.slow
 def test_a_desktop_is_told_once_and_nothing_that_a_script_has_chosen(
     asking: PersonsMachine, tmp_path: Path
 ) -> None:
