@@ -72,7 +72,8 @@ class LiveQuestion:
         unit = os.path.dirname(os.path.dirname(run.subject.recording))
         told = [run.session["ask"], b"%d" % cargo, unit]
         told.append(b"%d" % (run.session.get("ask_timeout_s", 0) if self._kept else 0))
-        told += map(str.encode, run.session.get("ask_left", ()))
+        before = [*run.session.get("ask_left", ()), *run.session.get("ask_once", ())]
+        told += [each.encode() for each in before]
         words = [os.fsencode(sys.executable), b"-I", os.fsencode(_ASKER), *told]
         reply = _reply(words, self._has_to_end)
         if not reply or self._kept is None or self._has_to_end():

@@ -128,6 +128,7 @@ if TYPE_CHECKING:
         ask: NotRequired[bytes]  # The state folder of always on: a person may be asked.
         ask_timeout_s: NotRequired[int]  # How long, for one question.
         ask_left: NotRequired[list[str]]  # Questions that were refused already, by id.
+        ask_once: NotRequired[list[str]]  # What was allowed for this run: `cargo.once_grants`.
 
 
 VERSION = 2

@@ -104,14 +104,16 @@ class _JudgedRun:
         self.network = network
         self.is_refused = is_refused  # That, or a variable or a directive.
 
-    def is_answerable(self) -> bool:
+    def is_answerable(self, run: Run) -> bool:
         """Tell whether a person may be asked: nothing speaks against it but what was refused.
 
-        A script that has tried to read a key, or has left what it must not, gets no offer.
+        A script that has tried to read a key, or has left what it must not, gets no offer, nor does
+        one of a version that is too young.
         """
         verdict = self.verdict
         is_fair = not verdict.failure or verdict.hint == REVIEW
-        return self.is_refused and is_fair and not verdict.voided
+        is_fair = is_fair and not verdict.voided and not run.package.get("young")
+        return self.is_refused and is_fair
 
 
 class ScriptSupervisor(TreeSupervisor):
@@ -207,7 +209,7 @@ class ScriptSupervisor(TreeSupervisor):
                     question.prepare(run)
                 judged = self._judge(run, self._explained(run))
                 again = None
-                if question is not None and judged is not None and judged.is_answerable():
+                if question is not None and judged is not None and judged.is_answerable(run):
                     again = self._answered(run, question)
                 if again is None:
                     return self._hand_over(run, judged)

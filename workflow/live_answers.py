@@ -12,10 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildperm.cargo import compile_mode, standing_build
+from buildperm.cargo import compile_mode, once_grants, standing_build
 from buildperm.cargo.target_directory import TargetDirectory
 from buildperm.errors import BuildpermError, ChangedMeanwhileError
-from buildperm.policy.merging import refused_by
+from buildperm.policy import presets
 from buildperm.policy.proposal import Reason
 from buildperm.policy.robot_limits import ROBOT_LIMIT, risk_of, why_not_by_person
 from buildperm.presentation.proposal_facts import command_lines
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from buildperm.cargo.cargo_invocation import CargoInvocation
     from buildperm.policy.proposal import Choice, Proposal
+    from buildperm.policy.rule import Rule
     from buildperm.presentation.question_terminal import QuestionTerminal
 
 MOST_ASKED = 20
@@ -65,7 +66,7 @@ class LiveAnswers:
     """The questions about one run, and the answers."""
 
     def __init__(
-        self, invocation: CargoInvocation, state: Path, unit: Path, left: frozenset[str]
+        self, invocation: CargoInvocation, state: Path, unit: Path, before: Sequence[str]
     ) -> None:
         """Read what the run has recorded.
 
@@ -73,7 +74,8 @@ class LiveAnswers:
             invocation: The Cargo that waits.
             state: The state folder of always on.
             unit: The folder of the run.
-            left: Questions that were refused in this build already, by id.
+            before: What was answered to the same script before: the id of each question that was
+                refused, and as `once_grants.written` what was allowed.
 
         Raises:
             BuildpermError: Something in the workspace is broken.
@@ -81,8 +83,9 @@ class LiveAnswers:
         self._invocation = invocation
         self._state = state
         self._unit = unit
-        self._left = left
-        self._work = _work(invocation, unit)
+        self._left = frozenset(each for each in before if " " not in each)
+        self._once = once_grants.parsed(each for each in before if " " in each)
+        self._work = _work(invocation, unit, self._once)
         self._answers: dict[str, LiveAnswer] = {}
         self._has_asked = self._has_written = False
 
@@ -136,30 +139,33 @@ class LiveAnswers:
         is_decided = any(map(_is_decision, self._answers.values()))
         if build is None or (self._has_asked and not is_decided):
             return b""
-        for proposal in work.review.proposals:  # For this one run, what is refused is decided.
-            answer = self._answers.get(proposal.id)
-            if answer is LiveAnswer.ONCE:
-                work.review.allow(proposal.id)
-        refused = {
-            (str(rule.kind), rule.pattern)
-            for proposal in work.review.undecided()
-            for rule in refused_by(proposal, proposal.suggestion)
-        }
-        for proposal in work.review.undecided():
-            work.review.deny(proposal.id)
         policy, project = work.policy_as_answered(), build.workspace.project
+        once = self._once | self._allowed()
         store = Path(os.path.realpath(self._invocation.link))
         target = TargetDirectory(project.metadata.target_directory.resolve(), store, self._state)
         mode = compile_mode.choose(project, policy)
-        seconds = work.workspace.policy.ask_timeout_s
-        session = standing_build.session_of(project, policy, target, mode, ask_s=seconds)
-        session["ask_left"] = sorted(self._left)
-        for package in session["packages"].values():  # Refused is not denied: a run fails for it.
-            package["deny"] = {
-                kind: [each for each in patterns if (kind, each) not in refused]
-                for kind, patterns in package["deny"].items()
-            }
+        session = standing_build.session_of(
+            project, policy, target, mode, ask_s=work.workspace.policy.ask_timeout_s
+        )
+        packages, folder = session["packages"], build.outcome.units[0].package
+        packages[folder] = once_grants.extended(packages[folder], once)
+        session["ask_once"], session["ask_left"] = once_grants.written(once), sorted(self._left)
         return sessions.dump(session)
+
+    def _allowed(self) -> frozenset[Rule]:
+        """Return what was allowed; what is risky is not in force yet while anything is open.
+
+        Raises:
+            BuildpermError: It cannot be granted beside what others are.
+        """
+        rules: set[Rule] = set()
+        for proposal in self._work.review.proposals:
+            if self._answers.get(proposal.id) in (LiveAnswer.ONCE, LiveAnswer.ALWAYS):
+                choice = proposal.suggestion
+                rules |= {*choice.rules, *presets.expand(frozenset({choice.preset} - {""}))}
+                self._work.review.allow(proposal.id)
+        self._work.policy_as_answered()
+        return frozenset(rules)
 
     def _write(self, terminal: QuestionTerminal) -> None:
         review = self._work.review
@@ -176,14 +182,14 @@ class LiveAnswers:
             _tell(terminal, "wrote Cargo.toml; `buildperm undo` takes it back")
 
 
-def _work(invocation: CargoInvocation, unit: Path) -> PendingWork:
+def _work(invocation: CargoInvocation, unit: Path, once: frozenset[Rule]) -> PendingWork:
     """Return what is undecided, by Cargo's own words where buildperm can be told the same."""
     try:
-        return PendingWork(invocation.words, unit=unit)
+        return PendingWork(invocation.words, unit=unit, once=once)
     except ChangedMeanwhileError:
         raise
     except BuildpermError:
-        return PendingWork((), unit=unit)
+        return PendingWork((), unit=unit, once=once)
 
 
 def _is_decision(answer: LiveAnswer | None) -> bool:

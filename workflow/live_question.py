@@ -1,4 +1,4 @@
-"""Asks a person about one run of a script: `live_question.py STATE PID UNIT SECONDS [ID ...]`.
+"""Asks a person about one run of a script: `live_question.py STATE PID UNIT SECONDS BEFORE`.
 
 The supervisor of that script starts it while plain Cargo waits: see `supervisor.question`.
 On standard output goes the session under which the script is to run once more, or nothing. The
@@ -38,7 +38,7 @@ _AWAY, _NOTIFIED = "away", "notified"  # See `cargo.standing_state`.
 
 def main(words: Sequence[str]) -> int:
     """Ask, and write what came of it to standard output; return what to exit with."""
-    state, process, unit, seconds, *left = words
+    state, process, unit, seconds, *before = words
     invocation = cargo_invocation.look(int(process), Path(state))
     if invocation is None or not invocation.link.is_symlink():  # It has ended.
         return 1
@@ -59,7 +59,7 @@ def main(words: Sequence[str]) -> int:
         with _turn(Path(state), terminal):
             if _mark(invocation, _AWAY).exists() or not terminal.is_free():
                 return 0  # Things have changed while others were asked.
-            answers = LiveAnswers(invocation, Path(state), Path(unit), frozenset(left))
+            answers = LiveAnswers(invocation, Path(state), Path(unit), before)
             if not answers.ask(terminal, int(seconds)):
                 _mark(invocation, _AWAY).touch(mode=0o600)
             if answers.has_written:
@@ -125,7 +125,7 @@ def _notify(invocation: CargoInvocation, unit: Path) -> None:
     told = _mark(invocation, _NOTIFIED)
     if told.exists() or not desktop_notice.is_possible(invocation.environment):
         return
-    open_questions = LiveAnswers(invocation, Path(), unit, frozenset()).open_questions
+    open_questions = LiveAnswers(invocation, Path(), unit, ()).open_questions
     try:
         os.close(os.open(told, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from buildperm.cargo import once_grants
 from buildperm.cargo.target_directory import open_target
 from buildperm.policy import editor, journal, lock_file, reasons, revision, surplus
 from buildperm.policy.crate_request import told
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from buildperm.policy.decision import JournalEntry
     from buildperm.policy.grants import Policy
+    from buildperm.policy.rule import Rule
     from buildperm.policy.surplus import Surplus
     from buildperm.presentation.proposal_evidence import SourceLine
 
@@ -52,17 +54,21 @@ _SEARCH_MOST_S = 5.0
 class PendingWork:
     """The questions that recordings on this machine leave open under today's grants."""
 
-    def __init__(self, words: Sequence[str], *, unit: Path | None = None) -> None:
+    def __init__(
+        self, words: Sequence[str], *, unit: Path | None = None, once: Collection[Rule] = ()
+    ) -> None:
         """Read what there is.
 
         Args:
             words: For Cargo; without any, all contexts that Cargo.toml declares.
             unit: The folder of the one run that counts; None for all.
+            once: What is allowed beside the grants, and not asked about.
 
         Raises:
             BuildpermError: There is no workspace, or something in it is broken.
         """
         self.words = tuple(words)
+        self._once = once
         workspaces = open_contexts(words, locked=True)
         self.workspace: Workspace = workspaces[0]
         metadata = self.workspace.project.metadata
@@ -82,7 +88,8 @@ class PendingWork:
         )
 
     def _proposals(self, crate: KeptCrate) -> Iterator[Proposal]:
-        found = propose(crate.package, crate.accesses, crate.consumers)
+        package_ = once_grants.extended(crate.package, self._once)
+        found = propose(package_, crate.accesses, crate.consumers)
         packages = self.workspace.project.metadata.packages
         package = packages.get(crate.package["id"])
         request = package.request if package and package.source else None

@@ -120,6 +120,56 @@ def test_always_is_written_and_not_asked_again(asking: PersonsMachine) -> None:
     assert not is_granted(asking)
 
 
+def test_what_is_refused_for_now_stays_so_and_is_not_asked_again(asking: PersonsMachine) -> None:
+    more = 'let other = env::var("RELEASE_CHANNEL").is_ok();'
+    more += ' fs::write(format!("{out}/other"), other.to_string()).unwrap();'
+    (asking.workspace / "lib/build.rs").write_text(reads(asking.home.parent / "data.txt", more))
+    with building(asking, RELEASE_CHANNEL="beta") as terminal:
+        for number in (1, 2):
+            terminal.wait_for(f"({number} of 2)")
+            terminal.wait_for("o once, a always", number)
+            is_data = "data.txt" in terminal.shown.rpartition(f"({number} of 2)")[2]
+            terminal.type("o\n" if is_data else "\n")
+            if is_data:
+                terminal.wait_for("type lib to allow it")
+                terminal.type("lib\n")
+        assert terminal.end() == 0, terminal.shown
+        assert terminal.shown.count(_ASKS) == 2
+    assert was_read(asking)
+    (told,) = asking.workspace.glob("target/debug/build/lib-*/**/other")
+    assert told.read_text() == "false"
+    assert [title for title in pending(asking) if "RELEASE_CHANNEL" in title]
+
+
+_WANTS = {
+    "exec": 'assert!(std::process::Command::new("awk").arg("BEGIN{}").status().is_ok());',
+    "env": 'assert!(env::var("RELEASE_CHANNEL").is_ok());',
+    "write": 'fs::write("../made.txt", "made").unwrap();',
+    "directives": 'println!("cargo::rustc-link-arg=-Wl,-O1");',
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kinds", [*((kind,) for kind in _WANTS), tuple(_WANTS)], ids="-".join)
+def test_every_kind_can_be_allowed_once(asking: PersonsMachine, kinds: tuple[str, ...]) -> None:
+    wants = "\n".join(_WANTS[kind] for kind in kinds)  # One fails after the other.
+    script = f"use std::{{env, fs}};\nfn main() {{ {wants} }}\n"
+    (asking.workspace / "lib/build.rs").write_text(f"#![allow(unused_imports)]\n{script}")
+    before = (asking.workspace / "Cargo.toml").read_text()
+    with building(asking, RELEASE_CHANNEL="beta") as terminal:
+        asked_so_far = 0
+        while terminal.process.poll() is None:
+            terminal.read(0.2)
+            offered = [line for line in terminal.lines if line.startswith("Answer within")]
+            if len(offered) > asked_so_far:
+                asked_so_far += 1
+                is_name = "type lib" in offered[asked_so_far - 1]
+                terminal.type("lib\n" if is_name else "o\n")
+        assert terminal.end() == 0, terminal.shown
+        assert asked_so_far
+    assert (asking.workspace / "Cargo.toml").read_text() == before
+
+
 @pytest.mark.slow
 def test_deny_is_written_and_the_build_fails(asking: PersonsMachine) -> None:
     with building(asking) as terminal:
