@@ -13,21 +13,19 @@ import posixpath
 
 from buildperm.rules import (
     baseline,
-    own_temporaries,
-    profile_output,
     sensitive,
-    shared_output,
     tier,
 )
-from buildperm.rules.containment import Containment
-from buildperm.rules.pattern import absolute, covers, is_literal, locate, resolve, resolve_exec
-from buildperm.supervisor import landlock
+from buildperm.rules.pattern import absolute, covers, is_literal, locate
+from buildperm.supervisor import landlock, learning_rights
 from buildperm.supervisor.exclusion import Excluded, listable, remainder
+from buildperm.supervisor.grant_reach import OWN_ROOTS, GrantReach
+from buildperm.supervisor.learning_rights import is_ordinary
 from buildperm.supervisor.ownership import Ownership
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from buildperm.rules.tier import Tier
     from buildperm.supervisor.session import SessionPackage
@@ -48,28 +46,8 @@ OWN = READ | WRITE | landlock.MAKE_SOCK | landlock.MAKE_FIFO | landlock.REFER
 
 _DEVICES = (b"/dev/null", b"/dev/zero", b"/dev/full")  # An ioctl on these changes nothing.
 
-_NEVER_LEARNT = (
-    # Only the files that the baseline names: others hold memory and environments of other
-    # processes, whole disks, and internals of the kernel.
-    *(b"/proc", b"/dev", b"/sys/kernel/debug", b"/sys/kernel/tracing", b"/sys/kernel/security"),
-    *(b"/sys/fs/bpf", b"/sys/fs/pstore", b"/sys/firmware", b"/boot"),
-    # Sockets, keys and secrets, some of which do not exist yet.
-    *(b"/run/user", b"/run/secrets", b"/run/credentials", b"/run/dbus", b"/run/lock"),
-    # Habits of programs, see `baseline.QUIET`: what is refused later without a word is refused now.
-    *(b"/sys/fs/cgroup", b"/sys/fs/selinux", b"/selinux", b"/etc/selinux", b"/etc/gnutls"),
-    *(b"/run/nscd", b"/var/run/nscd", b"/var/cache/nscd", b"/var/lib/sss", b"/var/cache/ldconfig"),
-    *(b"/run/systemd/userdb", b"/var/run/systemd/userdb", b"/run/host/userdb"),
-)
-
-_NEVER_LISTED = (b"/tmp", b"/var/tmp", b"/etc/ssl", b"/etc/pki", b"/etc/pki/tls")
-"""Folders that programs list by habit: likewise."""
-
 _LISTED = b"/opt"
 """Where libraries look for what is installed: clang does, also within a script that loads it."""
-
-_READ_ROOTS = ("OUT_DIR", "TMP", "MANIFEST_DIR", "WORKSPACE", "TARGET_DIR", "SYSROOT")
-_LISTED_ROOTS = ("MANIFEST_DIR", "WORKSPACE")
-_WRITE_ROOTS = ("OUT_DIR", "TMP", "MANIFEST_DIR", "WORKSPACE")
 
 
 class LandlockRights:
@@ -112,18 +90,15 @@ class LandlockRights:
         self._allowed = allowed
         self._package = package
         self._places = places
-        self._path = path
-        self._found = found or {}
         self._tier = found_tier or tier.NOTHING
-        self._held = Excluded.without_links(tier.closed_to(self._tier, places["MANIFEST_DIR"]))
-        self._home = Excluded.without_links(_within_home(places)) | self._held
-        self._sensitive = self._existing(writing=False, known=sensitive_apart)
-        self._containment = Containment(places, filled)
+        self._reach = GrantReach(
+            package, places, path, found or {}, filled, self._tier, sensitive_apart
+        )
 
     @property
     def left_out(self) -> Mapping[tuple[str, str], bytes]:
         """What grants do not open because links lead out of their folders: see `Containment`."""
-        return self._containment.left_out
+        return self._reach.left_out
 
     def add_baseline(self) -> None:
         """Grant what needs no grant of a person."""
@@ -144,9 +119,9 @@ class LandlockRights:
         Who may list a folder may list all below it.
         """
         theirs = Excluded.without_links([*self._places.values(), *self._tier["homes"]])
-        theirs |= self._held | self._sensitive
+        theirs |= self._reach.held | self._reach.sensitive
         if os.path.isdir(_LISTED) and not theirs.below(_LISTED) and not theirs.above(_LISTED):
-            self._add_listing(_LISTED, Excluded(self._denied("read")))
+            self._add_listing(_LISTED, Excluded(self._reach.denied("read")))
 
     def add_package(self) -> None:
         """Grant what a person granted to this package."""
@@ -155,79 +130,47 @@ class LandlockRights:
         before = set(self.rights)
         self._add_grants("write", self._package["write"], WRITE, is_ours=True)
         for path in set(self.rights) - before:  # Made since its package was cut into pieces.
-            if covers(self._places["MANIFEST_DIR"], path) and not self._sensitive.above(path):
+            if covers(self._places["MANIFEST_DIR"], path) and not self._reach.sensitive.above(path):
                 self.add(path, READ)
 
     def add_learning(self) -> None:
         """Grant reading and running of everything outside the sensitive tier."""
-        never = self._sensitive | Excluded(_NEVER_LEARNT)
-        homes = Excluded.without_links(self._tier["homes"])
-        kinds = [(self._denied("read"), READ), (self._denied("exec"), landlock.EXECUTE)]
-        if kinds[0][0] == kinds[1][0]:  # Mostly nothing: one walk does for both.
-            kinds = [(kinds[0][0], READ | landlock.EXECUTE)]
-        for denied, rights in kinds:
-            excluded = never | Excluded(denied)
-            self._add_remainder(b"/", excluded | homes, rights)
-            for token in _READ_ROOTS:
-                # What the build lives in may be read even if it lies somewhere unusual, such as
-                # the home folder of somebody else.
-                root = self._places.get(token, b"")
-                is_cut = token in _LISTED_ROOTS or (excluded | homes).above(root)
-                if root and is_cut and not self._is_hidden(root, excluded, _READ_ROOTS):
-                    self._add_remainder(root, excluded, rights)
-            for place in self._tier["open"]:
-                if not self._is_hidden(place, excluded, _READ_ROOTS):
-                    self._add_remainder(place, excluded, rights)
-        self._forget_listings()
-
-    def _forget_listings(self) -> None:
-        """Take away the right to list what is not listed when enforcing, and is no news then."""
-        granted = {folder for folder, _ in self._granted_reads()}
-        for folder in _NEVER_LISTED:
-            held = self.rights.get(folder, 0)
-            if not held & landlock.READ_DIR or folder in granted:
-                continue
-            self.rights[folder] = held & ~landlock.READ_DIR
-
-    def _granted_reads(self) -> Iterator[tuple[bytes, bool]]:
-        for pattern in self._package["read"]:
-            yield from self._within("read", pattern)
+        learning_rights.add(self, self._reach, self._places, self._tier)
 
     def add_readable(self, paths: Iterable[bytes]) -> None:
         """Let files be read, unless that is denied or something sensitive is there."""
-        closed = self._sensitive | Excluded(self._denied("read"))
-        for path in paths:
-            if not closed.above(path):
-                self.add(path, READ)
+        self._add_unless(self._reach.unreadable, paths)
 
     def add_sources(self, paths: Iterable[bytes]) -> None:
         """Let published sources be read, but for what in them is sensitive or denied."""
         closed: Excluded | None = None
         for path in paths:
             if closed is None:
-                closed = self._sensitive | Excluded(self._denied("read"))
+                closed = self._reach.unreadable
             if closed.above(path) or sensitive.why(locate(path, self._places), writing=False):
                 continue
             if os.path.isdir(path):
                 within = Excluded(tier.inside(path, self._places)) | self._ownership.others(path)
-                self._add_remainder(path, closed | within, READ, is_granted=True)
+                self.add_remainder(path, closed | within, READ, is_granted=True)
             else:
                 self.add(path, READ)
 
     def add_harmless(self, paths: Iterable[bytes]) -> None:
         """Let files be read that only by their name might hold a secret, unless that is denied."""
-        denied = Excluded(self._denied("read"))
+        self._add_unless(Excluded(self._reach.denied("read")), paths)
+
+    def _add_unless(self, closed: Excluded, paths: Iterable[bytes]) -> None:
         for path in paths:
-            if not denied.above(path):
+            if not closed.above(path):
                 self.add(path, READ)
 
     def is_sensitive(self, path: bytes) -> bool:
         """Tell whether something sensitive is at `path` or above it."""
-        return bool(self._sensitive.above(path))
+        return bool(self._reach.sensitive.above(path))
 
     def add_listing(self, folder: bytes) -> None:
         """Let a folder be listed, and all below it, unless something there is sensitive."""
-        self._add_listing(folder, Excluded(self._denied("read")))
+        self._add_listing(folder, Excluded(self._reach.denied("read")))
 
     def add_program_folders(self, folders: Iterable[bytes]) -> list[bytes]:
         """Let folders of PATH be listed in which nothing but files is; return which.
@@ -236,7 +179,7 @@ class LandlockRights:
         execve(2) tells anyhow: it answers otherwise where there is none.
         """
         listed: list[bytes] = []
-        closed = self._sensitive | Excluded(self._denied("read"))
+        closed = self._reach.unreadable
         for folder in dict.fromkeys(map(os.path.realpath, filter(os.path.isabs, folders))):
             if is_granted(self.rights, folder, landlock.READ_DIR) or folder in listed:
                 continue
@@ -264,10 +207,10 @@ class LandlockRights:
 
     def add_all_but(self, tree: bytes, others: Iterable[bytes], rights: int) -> None:
         """Grant a tree, but for what in it is sensitive or denied, and without some folders."""
-        closed = self._sensitive | Excluded(self._denied("read")) | Excluded(others)
-        self._add_remainder(tree, closed, rights)
+        closed = self._reach.unreadable | Excluded(others)
+        self.add_remainder(tree, closed, rights)
 
-    def _add_remainder(
+    def add_remainder(
         self,
         root: bytes,
         excluded: Excluded,
@@ -287,7 +230,7 @@ class LandlockRights:
             within = excluded.below(root)
             if can_list and self._may_list(root, within):
                 self._add_listed(root, within)
-            elif can_list and (self._is_own(root) or (is_granted and _is_ordinary(root))):
+            elif can_list and (self._is_own(root) or (is_granted and is_ordinary(root))):
                 for folder in listable(root, excluded):
                     self._add_listed(folder, excluded.below(folder))
 
@@ -304,14 +247,14 @@ class LandlockRights:
 
     def _is_own(self, root: bytes) -> bool:
         """Tell whether a folder belongs to what is built."""
-        return any(covers(self._places.get(token, b"\0"), root) for token in _LISTED_ROOTS)
+        return any(covers(self._places.get(token, b"\0"), root) for token in OWN_ROOTS)
 
     def _add_grants(
         self, kind: str, patterns: Iterable[str], rights: int, *, is_ours: bool = False
     ) -> None:
         """Grant what a person granted; `is_ours` keeps what the package may not open closed."""
-        denied = Excluded(self._denied(kind))
-        for path, below, hidden in self._opened_by(kind, patterns, denied):
+        denied = Excluded(self._reach.denied(kind))
+        for path, below, hidden in self._reach.opened(kind, patterns, denied):
             if below:
                 self._add_granted_tree(kind, path, hidden, rights, is_ours=is_ours)
             elif not os.path.isdir(path):
@@ -321,62 +264,14 @@ class LandlockRights:
 
     def _add_baseline(self, kind: str, patterns: Iterable[str], rights: int) -> None:
         """Grant what everybody may do, but for what belongs to somebody else."""
-        denied = Excluded(self._denied(kind))
-        for path, below, hidden in self._opened_by(kind, patterns, denied):
+        denied = Excluded(self._reach.denied(kind))
+        for path, below, hidden in self._reach.opened(kind, patterns, denied):
             if below:
                 self._add_tree(path, hidden, rights)
             elif not os.path.isdir(path):
                 self.add(path, rights)
             elif kind == "read" and not self._ownership.shares(path):
                 self._add_listing(path, denied)
-
-    def _opened_by(
-        self, kind: str, patterns: Iterable[str], denied: Excluded
-    ) -> Iterator[tuple[bytes, bool, Excluded]]:
-        """Yield what patterns open: the path, whether all below it, and what stays closed in it."""
-        roots = _WRITE_ROOTS if kind == "write" else _READ_ROOTS
-        excluded: Excluded | None = None
-        for pattern in patterns:
-            if kind == "write" and shared_output.why_closed(pattern):
-                continue
-            if profile_output.is_pattern(pattern):
-                continue  # Likewise: what it means is put there later.
-            if kind == "write" and own_temporaries.is_own(pattern):
-                continue  # It opens nothing: see there.
-            found = self._within(kind, pattern)
-            if not found:
-                continue
-            if excluded is None:
-                excluded = self._excluded(kind) | denied
-            # An exact grant of a sensitive file opens exactly that file: it was made by hand. A
-            # link of an innocent name that leads to one does not, nor does what was imported.
-            is_exact = is_literal(pattern) and pattern not in self._package.get("imported", ())
-            named = absolute(pattern, self._places) if is_exact else None
-            hidden = denied if named and excluded.above(named) else excluded
-            for path, below in found:
-                is_workspace = below and path == self._places.get("WORKSPACE")
-                if kind == "write" and is_workspace and pattern != "$WORKSPACE/**":
-                    continue  # What is refused under that name is no grant under another.
-                is_shared = self._is_shared(path) if kind == "write" else None
-                if is_shared is None:
-                    is_shared = not self._is_hidden(path, hidden, roots)
-                if is_shared:
-                    yield path, below, hidden
-
-    def _is_shared(self, path: bytes) -> bool | None:
-        """Tell whether a script may write what lies in the target directory, if it is granted.
-
-        None of what does not lie there, or is its own.
-        """
-        target = self._places.get("TARGET_DIR")
-        if not target or not covers(target, path):
-            return None
-        own = (self._places.get(token, b"") for token in _WRITE_ROOTS)
-        if any(covers(target, place) and covers(place, path) for place in own if place):
-            return None
-        if covers(path, self._places.get("OUT_DIR", b"\0")):
-            return False
-        return shared_output.is_open(path, self._places)
 
     def _add_granted_tree(
         self, kind: str, tree: bytes, hidden: Excluded, rights: int, *, is_ours: bool
@@ -391,32 +286,24 @@ class LandlockRights:
             # Nor are sources, which go by tokens of their own (`/srv/**`), nor those of other
             # packages: their build scripts run later.
             within |= Excluded.without_links(self._sources_below(tree))
-        self._add_remainder(tree, hidden | within, rights, can_list=kind == "read", is_granted=True)
+        self.add_remainder(tree, hidden | within, rights, can_list=kind == "read", is_granted=True)
 
     def _add_listing(self, folder: bytes, denied: Excluded, *, is_granted: bool = False) -> None:
         """Let a folder be listed, where nothing sensitive is below: the right holds there, too.
 
         In a folder of the build, or one that a person has named, names of files may be seen.
         """
-        closed = self._sensitive | denied
+        closed = self._reach.sensitive | denied
         below = closed.below(folder)
-        is_listed = is_granted and _is_ordinary(folder) and listable(folder, closed) == [folder]
+        is_listed = is_granted and is_ordinary(folder) and listable(folder, closed) == [folder]
         if not below or is_listed or self._may_list(folder, below):
             self.add(folder, landlock.READ_DIR)
             self.covered.update(below)
 
     def _sources_below(self, folder_: bytes) -> list[bytes]:
-        places = (self._places.get(token, b"") for token in _LISTED_ROOTS)
+        places = (self._places.get(token, b"") for token in OWN_ROOTS)
         own = [place for place in places if place != folder_ and covers(folder_, place)]
         return [*own, *self._ownership.others(folder_).below(folder_)]
-
-    def _within(self, kind: str, pattern: str) -> list[tuple[bytes, bool]]:
-        """Find what a grant may open."""
-        known = None if kind == "write" else self._found.get(pattern)
-        if known is not None:
-            return known
-        path = self._path if kind == "exec" else None
-        return self._containment.within(kind, pattern, path)
 
     def _add_tree(self, tree: bytes, hidden: Excluded, rights: int) -> None:
         """Grant a tree of the baseline, but for what in it is somebody else's."""
@@ -426,47 +313,12 @@ class LandlockRights:
         is_package = tree == self._places.get("MANIFEST_DIR")
         if is_package:
             self.foreign = set(foreign)
-        self._add_remainder(tree, hidden | others, rights, can_list=can_list)
+        self.add_remainder(tree, hidden | others, rights, can_list=can_list)
         # A package is listed as it would be if Cargo built in it, whatever is closed in it.
         if can_list and (foreign or is_package) and self._ownership.may_list(tree):
             self.add(tree, landlock.READ_DIR)
             if is_package:
                 self.listed = {**dict.fromkeys(foreign), tree: False} | self.listed
-
-    def _resolve(self, kind: str, pattern: str) -> list[tuple[bytes, bool]]:
-        """Find what a denial is about."""
-        known = None if kind == "write" else self._found.get(pattern)
-        if known is not None:
-            return known
-        if kind == "exec":
-            return resolve_exec(pattern, self._path, self._places)
-        return resolve(pattern, self._places)
-
-    def _excluded(self, kind: str) -> Excluded:
-        if kind != "write":
-            return self._sensitive
-        return self._existing(writing=True)
-
-    def _existing(self, *, writing: bool, known: Mapping[bytes, bytes] | None = None) -> Excluded:
-        found = sensitive.existing(self._places, writing=writing, known=known)
-        return Excluded.without_links(found) | self._home
-
-    def _denied(self, kind: str) -> frozenset[bytes]:
-        patterns = self._package["deny"].get(kind, ())
-        return frozenset(path for each in patterns for path, _ in self._resolve(kind, each))
-
-    def _is_hidden(self, path: bytes, excluded: Excluded, tokens: tuple[str, ...]) -> bool:
-        """Tell whether `path` is at or below something excluded.
-
-        That does not count where the build itself lies in it: a workspace in `/srv` or in somebody
-        else's home is one that a person chose to build.
-        """
-        above = excluded.above(path)
-        if not above:
-            return False
-        places = [self._places[token] for token in tokens if token in self._places]
-        mine = [place for place in places if covers(place, path)]
-        return any(not any(covers(upper, place) for place in mine) for upper in above)
 
 
 def _has_folders(folder: bytes) -> bool:
@@ -476,23 +328,6 @@ def _has_folders(folder: bytes) -> bool:
             return any(entry.is_dir(follow_symlinks=False) for entry in entries)
     except OSError:
         return True
-
-
-def _is_ordinary(folder: bytes) -> bool:
-    """Tell whether no names of processes, devices and services are in a folder."""
-    apart = Excluded(_NEVER_LEARNT)
-    return not apart.above(folder) and not apart.below(folder)
-
-
-def _within_home(places: Mapping[str, bytes]) -> list[bytes]:
-    """Name something in the home folder, there or not, so that never all of it is one rule.
-
-    A rule holds for what will be made later, too, and keys are made there.
-    """
-    home = places.get("HOME", b"")
-    if not home or home in (places.get("WORKSPACE"), places.get("MANIFEST_DIR")):
-        return []
-    return [home.rstrip(b"/") + b"/.ssh"]
 
 
 def is_granted(rights: Mapping[bytes, int], path: bytes, wanted: int) -> bool:
