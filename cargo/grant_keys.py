@@ -87,8 +87,12 @@ class GrantKeys:
 
     def told_of_young(self, packages: Iterable[Package]) -> list[str]:
         """Say which of some packages are too young, each in one line."""
+        return [sentence for _, sentence in self.young(packages)]
+
+    def young(self, packages: Iterable[Package]) -> list[tuple[Youth, str]]:
+        """Return which of some packages are too young, and a line about each."""
         found = {each: None for package in packages if (each := self.youth(package))}
-        return [each.sentence(self._ages.now) for each in found]
+        return [(each, each.sentence(self._ages.now)) for each in found]
 
     def limits_of(self, package: Package) -> Mapping[str, int]:
         """Return the limits that the package has of its own: those under the closest key."""

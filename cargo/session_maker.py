@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import sys
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
@@ -356,6 +357,9 @@ def describe(
     youth = grant_keys.youth(package)
     if youth is not None:
         described["young"] = youth.clause
+        if grants is not None:
+            later = compilation.effective(replace(grants, young=""), package.revision)
+            described["waiting"] = [f"{rule.kind} {rule.pattern}" for rule in sorted(later.rules)]
     if package.links:
         described["handing"] = dependency_sources.variables_of(package.links)
     return described
@@ -365,6 +369,7 @@ def _digest(session: Session, package: SessionPackage, programs: str = "") -> st
     """Return a digest that changes whenever a run could behave differently under this session."""
     held_to = package.copy()
     held_to.pop("withheld", None)
+    held_to.pop("waiting", None)
     if session["profile"] == "learning":
         # The script may read, run and see nearly everything anyhow: to grant what was seen must not
         # make every script run again that it was seen in.

@@ -33,6 +33,7 @@ from buildperm.report.rule_catalogue import (
     INCOMPLETE,
     LEADS_OUT,
     NOT_REVIEWED,
+    TOO_YOUNG,
     UNOPENED,
     UNUSED_GRANT,
 )
@@ -94,6 +95,31 @@ def from_build(run: BuildRun, places: GrantLines, *, level: Level = Level.ERROR)
         told = {(one.crate, one.version) for one in found if one.evidence or one.rule == FAILED}
         found += _build_failed(run.failure, places, told)
     return _distinct(found)
+
+
+def from_young(young: Iterable[tuple[str, str, str]], places: GrantLines) -> list[Finding]:
+    """Return a finding for each package that is too young for its grants.
+
+    Args:
+        young: Names with versions, and what is to be said of them: until when, and what to do.
+        places: Lines of the Cargo.toml that holds the grants.
+    """
+    return [
+        Finding(
+            rule=TOO_YOUNG,
+            level=Level.NOTE,
+            crate=name,
+            version=version,
+            title=_title(sentence.partition("; ")[0]),
+            details=_details([sentence.partition("; ")[2]]),
+            way=(),
+            remedy=(),
+            command="",
+            line=places.of_crate(name, version),
+            fingerprint=fingerprint(TOO_YOUNG, name, ()),
+        )
+        for name, version, sentence in young
+    ]
 
 
 def from_pending(

@@ -16,6 +16,7 @@ NOT_REVIEWED = "not-reviewed"
 UNUSED_GRANT = "unused-grant"
 WIDER_GRANT = "wider-grant"
 NEWLY_REVIEWED = "newly-reviewed"
+TOO_YOUNG = "too-young"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,16 @@ CATALOGUE = (
         "The change brings a new entry of buildperm.lock along: its author claims to have looked "
         "at what its build script or macros do. It grants nothing.",
         "Look at what is new in it, and whether its author may approve what builds run.",
+        Level.NOTE,
+    ),
+    RuleText(
+        TOO_YOUNG,
+        "TooYoung",
+        "A version is younger than `min-age`.",
+        "It is held to the baseline until it is old enough, whatever it is granted. Most malicious "
+        "versions are found and removed within days.",
+        "Wait, or pin the version before. To have it at once, name the version in `young` of "
+        "Cargo.toml by hand, and give its table a `reason`.",
         Level.NOTE,
     ),
 )

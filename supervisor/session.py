@@ -43,6 +43,9 @@ if TYPE_CHECKING:
         imported: NotRequired[list[str]]  # Patterns of others: nothing sensitive opens by them.
         young: NotRequired[str]  # Why it has the baseline only, even while learning.
         withheld: NotRequired[dict[str, str]]  # Grants not in force, `KIND PATTERN`, and why.
+        waiting: NotRequired[
+            list[str]
+        ]  # Those that are in force once a young version is old enough.
         handing: NotRequired[str]  # How its variables for dependents begin: `dependency_sources`.
         digest: NotRequired[str]  # Of all that decides about its runs: the header's `session`.
 

@@ -16,6 +16,7 @@ from buildperm.policy import proposals
 from buildperm.policy.access import Access
 from buildperm.policy.combination import combine
 from buildperm.policy.compilation import WithheldRule
+from buildperm.policy.coverage import GrantCoverage
 from buildperm.policy.fold import fold, role_of
 from buildperm.policy.kinds import GRANTABLE, Kind
 from buildperm.policy.proposal import Proposal
@@ -140,16 +141,14 @@ def appraise(
         events=sum(event.count for each in recordings for event in each.events),
         accesses=len(accesses),
         duration_ns=sum(each.end.duration_ns for each in recordings),
-        findings=tuple(propose(package, accesses, consumers)),
+        findings=tuple(_found(package, recordings, accesses, consumers)),
         failure="; ".join(failures),
         failed=is_lost or any(each.end.exit != 0 for each in recordings),
         dropped=sum(each.end.dropped for each in recordings),
         programs=tuple(sorted({path for each in recordings for path in each.end.programs})),
         programs_unlisted=max((each.end.programs_unlisted for each in recordings), default=0),
         everything=tuple(accesses),
-        withheld=tuple(
-            WithheldRule(_rule(text), why) for text, why in package.get("withheld", {}).items()
-        ),
+        withheld=_withheld(package),
         left_out=tuple(sorted({one for each in recordings for one in _left_out(each)})),
         unopened=tuple(_unopened(package, recordings, accesses, consumers)),
         denied=tuple(_denied(package, recordings, accesses)),
@@ -157,6 +156,26 @@ def appraise(
         roles=united(role_of(each.header) for each in recordings) or SCRIPT_ALONE,
         is_light=any(each.header.observation == LIGHT for each in recordings),
     )
+
+
+def _found(
+    package: SessionPackage,
+    recordings: Sequence[Recording],
+    accesses: Sequence[Access],
+    consumers: Collection[str],
+) -> list[Proposal]:
+    """Propose what is asked while learning; where runs were held, also what they had to do without.
+
+    That is what is granted to a version that is too young yet.
+    """
+    if any(each.header.mode == "enforcing" for each in recordings):
+        return propose(package, accesses, consumers)
+    return asked(package, accesses, consumers)
+
+
+def _withheld(package: SessionPackage) -> tuple[WithheldRule, ...]:
+    withheld = package.get("withheld", {})
+    return tuple(WithheldRule(_rule(text), why) for text, why in withheld.items())
 
 
 def _unopened(
@@ -208,6 +227,15 @@ def propose(
         denials=rules(package["deny"]),
         consumers=consumers,
     )
+
+
+def asked(
+    package: SessionPackage, accesses: Iterable[Access], consumers: Collection[str] = ()
+) -> list[Proposal]:
+    """Make the same proposals, without those that nobody has to decide about: they wait."""
+    found = propose(package, accesses, consumers)
+    waiting = GrantCoverage(map(_rule, package.get("waiting", ())))
+    return [each for each in found if not all(map(waiting.covers, each.evidence))]
 
 
 def wider(package: SessionPackage, accesses: Iterable[Access]) -> list[Proposal]:

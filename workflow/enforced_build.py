@@ -64,7 +64,7 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
         allow_wider=options.allow_wider,
         is_warning=options.is_warning,
     )
-    for line in (*compared.notes, *workspace.young()):
+    for line in (*compared.notes, *(() if outputs.has_prose else workspace.young())):
         console.print_message(line)
     enforcement = Enforcement(
         workspace,

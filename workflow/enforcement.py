@@ -104,6 +104,7 @@ class Enforcement:
         found = [
             *findings.from_build(run, self._places, level=self._level),
             *self._not_reviewed(),
+            *findings.from_young(self._workspace.young_packages(), self._places),
         ]
         exit_code = run.cargo_exit
         if run.offenders and self._level is Level.ERROR:

@@ -24,7 +24,7 @@ from buildperm.presentation import console
 from buildperm.presentation.front_end import Failure
 from buildperm.report.manifest_place import GrantLines
 from buildperm.workflow import file_listing, kept_answers
-from buildperm.workflow.build_outcome import propose
+from buildperm.workflow.build_outcome import asked
 from buildperm.workflow.kept_builds import (
     KeptBuild,
     KeptCrate,
@@ -88,8 +88,8 @@ class PendingWork:
         )
 
     def _proposals(self, crate: KeptCrate) -> Iterator[Proposal]:
-        package_ = once_grants.extended(crate.package, self._once)
-        found = propose(package_, crate.accesses, crate.consumers)
+        extended = once_grants.extended(crate.package, self._once)
+        found = asked(extended, crate.accesses, crate.consumers)
         packages = self.workspace.project.metadata.packages
         package = packages.get(crate.package["id"])
         request = package.request if package and package.source else None

@@ -44,7 +44,11 @@ def check(
     report = _report(workspaces, snapshots, compared, words, fails=fails)
     outputs.write(report)
     closing = _closing(workspaces, snapshots, report, is_told=outputs.has_prose)
-    young = dict.fromkeys(line for each in workspaces for line in each.young())
+    young = (
+        ()
+        if outputs.has_prose
+        else dict.fromkeys(line for each in workspaces for line in each.young())
+    )
     for line in (*closing, *compared.notes, *young):
         console.print_message(line)
     return report.exit_code
@@ -67,6 +71,9 @@ def _report(
         findings=(
             *findings.from_pending(found, places, command=next_command.review(words)),
             *compared.findings,
+            *findings.from_young(
+                dict.fromkeys(each for one in workspaces for each in one.young_packages()), places
+            ),
         ),
         workspace=first.name,
         manifest=in_repository(first.manifest_path),

@@ -65,11 +65,16 @@ class Workspace:
 
     def young(self) -> list[str]:
         """Say which packages are held to the baseline as too young, each in one line."""
+        return [sentence for _, _, sentence in self.young_packages()]
+
+    def young_packages(self) -> list[tuple[str, str, str]]:
+        """Return the same with name and version in front of each line."""
         if not self.policy.min_age:
             return []
         project = self.project
         keys = GrantKeys(project.metadata, project.lock, self.policy, self.places)
-        return keys.told_of_young(project.metadata.reviewed())
+        found = keys.young(project.metadata.reviewed())
+        return [(each.name, each.version, sentence) for each, sentence in found]
 
     def read(self, raw: bytes) -> Policy:
         """Read what Cargo.toml says, or would say, about these packages.

@@ -189,3 +189,48 @@ def test_plain_cargo_looks_again_when_grants_have_ended(
     (context,) = (machine.state / "contexts").iterdir()
     over = datetime(*(today + timedelta(days=4)).timetuple()[:3], tzinfo=UTC)
     assert json.loads(context.read_text())["until"] == int(over.timestamp())
+
+
+def test_what_is_granted_and_only_waits_is_no_question(tmp_path: Path) -> None:
+    """`learn` and `pending` agree, and each report has an entry about the age."""
+    space = cooling(tmp_path / "it", days_ago(2))
+    space.grant(head=HEAD.replace("min-age", "# min-age"))
+
+    _, learnt = space.buildperm("learn", "--no-tui")
+    code, listed = space.buildperm("pending")
+    assert (code, "Nothing is left to decide." in listed) == (0, True), learnt + listed
+    space.grant()
+    _, learnt = space.buildperm("learn", "--no-tui")
+    code, listed = space.buildperm("pending")
+
+    assert "undecided" not in learnt + listed
+    assert "made already" not in learnt
+    assert "nothing to decide" in learnt
+    assert "Nothing is left to decide." in listed
+
+    code, said = space.buildperm("ci", "--report", f"json={tmp_path / 'ci.json'}")
+    assert code == 20, said  # It is refused all the same.
+    assert said.count("newer 1.0.0 is young (") == 1
+    document = json.loads((tmp_path / "ci.json").read_text())
+    (found,) = (each for each in document["findings"] if each["rule"] == "too-young")
+    assert (found["crate"], found["level"]) == ("newer", "note")
+    assert "older" not in {
+        each["crate"] for each in document["findings"] if each["rule"] == "too-young"
+    }
+
+
+def test_what_a_young_version_is_not_granted_is_asked(tmp_path: Path) -> None:
+    space = cooling(tmp_path / "it", days_ago(2))
+    manifest = space.root / "Cargo.toml"
+    before, mark, about = manifest.read_text().partition(
+        "[workspace.metadata.buildperm.crates.newer]"
+    )
+    kept = about.replace('read = ["$WORKSPACE/given.txt"]\n', "")
+    manifest.write_text(f"{before}{mark}{kept}")
+
+    code, learnt = space.buildperm("learn", "--no-tui")
+    _, listed = space.buildperm("pending")
+
+    assert code == 3, learnt
+    assert "undecided: newer 1.0.0: read $WORKSPACE/given.txt" in learnt
+    assert "1 undecided;" in listed

@@ -19,6 +19,11 @@ from buildperm.report.finding import Finding, Level, Report
 from buildperm.report.manifest_place import GrantLines
 from tests.report.reports import CARGO_TOML, access
 
+_YOUNG = (
+    "fresh 1.0.0 is young (published 2 days ago): held to the baseline until 2026-12-06 18:57 UTC, "
+    'whatever it is granted; wait, or write `young = ["fresh@1.0.0"]` by hand'
+)
+
 
 @pytest.fixture
 def held() -> BuildRun:
@@ -217,6 +222,7 @@ def every_rule(held: BuildRun) -> Report:
             *findings.from_build(run, lines),
             *findings.from_pending(pending, lines),
             *findings.from_unused(unused, lines),
+            *findings.from_young([("fresh", "1.0.0", _YOUNG)], lines),
             *widened.from_wider(_WIDER, lines, _AGAINST, level=Level.ERROR),
             *widened.from_new_reviews({}, {("fresh", "1.0.0"): _FRESH}, lines, _AGAINST),
         ),

@@ -40,8 +40,8 @@ def about(report: Report, rule: str) -> Report:
     """Return `report` with the findings of one rule alone."""
     found = tuple(one for one in report.findings if one.rule == rule)
     crates = {(one.crate, one.version) for one in found}
-    if rule in ("not-reviewed", "wider-grant", "newly-reviewed"):
-        exit_code = 0 if rule == "newly-reviewed" else 21
+    if rule in ("not-reviewed", "wider-grant", "newly-reviewed", "too-young"):
+        exit_code = 0 if rule in ("newly-reviewed", "too-young") else 21
         pending = report.pending if rule == "not-reviewed" else ()
         return replace(
             report, run=None, findings=found, pending=pending, unused=(), exit_code=exit_code

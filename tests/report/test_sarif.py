@@ -76,6 +76,7 @@ def test_ids_of_rules_are_what_people_have_written_into_their_filters() -> None:
         "buildperm/unused-grant",
         "buildperm/wider-grant",
         "buildperm/newly-reviewed",
+        "buildperm/too-young",
     ]
 
 
