@@ -114,8 +114,8 @@ def folded(target: str) -> str:
 
 def known_as(path: bytes, profile: bytes) -> str:
     """Return how a path in the folder of a profile is called; empty for others, and Cargo's own."""
-    if not profile or not path.startswith(profile + b"/"):
-        return ""
+    if not profile or not path.startswith(profile + b"/") or path.startswith(profile + b"/build/"):
+        return ""  # The output folders: there may be tens of thousands of files in one.
     target = PREFIX + encode(path[len(profile) + 1 :])
     return "" if why_closed(target) else target
 
