@@ -7,28 +7,17 @@ are written. Nothing here judges what the table says.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import tomlkit
 
 from buildperm.policy import string_list
+from buildperm.policy.field_text import Field, Value, assignments, item, nested, rank, rendered
 from buildperm.policy.grants import FORMAT
-from buildperm.policy.kinds import GRANTABLE
 from buildperm.policy.manifest_reader import dotted
+from buildperm.policy.table_places import TablePlaces, above, cut, indent_of, newline_of, placed
 from buildperm.policy.toml_statement import Layout, Statement, layout
-
-if TYPE_CHECKING:
-    from tomlkit.items import Item
-
-Field: TypeAlias = tuple[str, ...]
-"""A key of a crate's table: `("exec",)`, `("deny", "exec")`."""
-
-Value: TypeAlias = str | list[str]
-
-_ORDER = ("reviewed", "presets", *GRANTABLE, "deny", "for", "compile", "reason", "expires")
 
 
 def added(text: str, crate: tuple[str, ...], said: Mapping[Field, Value]) -> str:
@@ -42,17 +31,17 @@ def added(text: str, crate: tuple[str, ...], said: Mapping[Field, Value]) -> str
     found = layout(text)
     container = found.container(crate)
     if container is not None:
-        return _inline(found, container, crate, _nested(said))
-    newline = _newline(text)
+        return _inline(found, container, crate, nested(said))
+    newline = newline_of(text)
     lines = new(crate, said, newline, is_first=not found.below(crate[:-2]))
-    return _placed(text, _place(found, crate), lines, newline)
+    return placed(text, TablePlaces(found, crate[:-2]).of(crate), lines, newline)
 
 
 def new(
     crate: tuple[str, ...], said: Mapping[Field, Value], newline: str, *, is_first: bool
 ) -> list[str]:
     """Write a table of its own; `is_first` where there is no grant table yet."""
-    lines = [f"[{dotted(crate)}]", *_assignments(said, newline)]
+    lines = [f"[{dotted(crate)}]", *assignments(said, newline)]
     if is_first:
         lines = [f"[{dotted(crate[:-2])}]", f"version = {FORMAT}", "", *lines]
     return lines
@@ -73,36 +62,19 @@ def all_added(
     while left and (not found.below(home) or found.container(left[0])):
         text = added(text, left[0], tables[left[0]])
         left, found = left[1:], layout(text)
-    newline, places = _newline(text), _Places(found, home)
+    newline, places = newline_of(text), TablePlaces(found, home)
     # From below, so that what is above stays where it is.
     for crate in reversed(left):
-        lines = [f"[{dotted(crate)}]", *_assignments(tables[crate], newline)]
-        text = _placed(text, places.of(crate), lines, newline)
+        lines = [f"[{dotted(crate)}]", *assignments(tables[crate], newline)]
+        text = placed(text, places.of(crate), lines, newline)
     return text
-
-
-def _placed(text: str, at: int, lines: Sequence[str], newline: str) -> str:
-    """Insert a table at a place, with a blank line around it."""
-    head, tail = text[:at], text[at:]
-    end = newline * 2
-    if not tail:  # A file without a last line feed does not get one.
-        end = newline if not head or head.endswith("\n") else ""
-    elif head and not head.endswith("\n"):  # The tail is a table that was put there just now.
-        end = ""
-    elif tail.startswith(("\n", "\r\n")):
-        end = newline
-    if head and not head.endswith("\n"):
-        head += newline
-    if head and not head.endswith(("\n\n", "\n\r\n")):
-        head += newline
-    return head + newline.join(lines) + end + tail
 
 
 def changed(
     text: str, crate: tuple[str, ...], old: Mapping[Field, Value], new: Mapping[Field, Value]
 ) -> str:
     """Change the fields of an existing table that differ."""
-    for field in sorted({*old, *new}, key=_rank):
+    for field in sorted({*old, *new}, key=rank):
         if old.get(field) != new.get(field):
             text = _with_field(text, crate, field, new.get(field))
     return text
@@ -118,7 +90,7 @@ def all_changed(
         text: The whole file, which is valid.
         tables: What each table says and is to say, by its path.
     """
-    found, newline = layout(text), _newline(text)
+    found, newline = layout(text), newline_of(text)
     spans = {crate: _own_span(found, crate) for crate in tables}
     # From below, so that what is above stays where it is.
     for crate, span in sorted(spans.items(), key=lambda each: each[1] or (0, 0), reverse=True):
@@ -127,7 +99,7 @@ def all_changed(
             continue
         start, end = span
         table = text[start:end]
-        if _newline(table) == newline:
+        if newline_of(table) == newline:
             text = text[:start] + changed(table, crate, *tables[crate]) + text[end:]
         else:
             text = changed(text, crate, *tables[crate])
@@ -169,7 +141,7 @@ def all_removed(text: str, crates: Sequence[tuple[str, ...]]) -> str:
         return all_removed(text, [each for each in crates if each != inline])
     spans = [span for crate in crates for span in _spans(found, crate)]
     for start, end in sorted(spans, reverse=True):
-        text = _cut(text, start, end)
+        text = cut(text, start, end)
     return text
 
 
@@ -217,20 +189,20 @@ def _replaced(found: Layout, path: tuple[str, ...], value: Value) -> str:
         text[start:end],
         value,
         before=0 if found.container(path) else start - line,
-        newline=_newline(text),
-        indent=_indent(text[line:start]),
+        newline=newline_of(text),
+        indent=indent_of(text[line:start]),
     )
     return text[:start] + new + text[end:]
 
 
 def _without(found: Layout, statement: Statement, crate: tuple[str, ...]) -> str:
     """Remove one field, and the `[….deny]` header that it was the last of."""
-    text = _cut(found.text, statement.start, statement.line_end)
+    text = cut(found.text, statement.start, statement.line_end)
     deny = (*crate, "deny")
     left = layout(text)
     header = left.header(deny)
     if header is not None and left.below(deny) == [header]:
-        text = _cut(text, header.start, header.line_end)
+        text = cut(text, header.start, header.line_end)
     return text
 
 
@@ -238,25 +210,25 @@ def _inserted(
     found: Layout, table: tuple[str, ...], field: Field, value: Value | dict[str, list[str]]
 ) -> str:
     """Write a new field of `table` in the way the table's other fields are written."""
-    text, newline = found.text, _newline(found.text)
+    text, newline = found.text, newline_of(found.text)
     members = [each for each in found.below(table) if not each.is_header]
     header = found.header(table)
     if header is None:
         members = [each for each in members if len(each.section) < len(table)]
         if not members:  # Only `[….deny]` says that the table exists.
-            start = _above(text, found.below(table)[0].start)
-            lines = [f"[{dotted(table)}]", *_assignments({field: value}, newline), "", ""]
+            start = above(text, found.below(table)[0].start)
+            lines = [f"[{dotted(table)}]", *assignments({field: value}, newline), "", ""]
             return text[:start] + newline.join(lines) + text[start:]
     section = table if header is not None else members[0].section
     members = [each for each in members if each.section == section]
     neighbour = members[0] if members else header
     assert neighbour is not None
-    indent = _indent(text[neighbour.start : neighbour.key])
+    indent = indent_of(text[neighbour.start : neighbour.key])
     path = (*table, field[-1])
     key = dotted(path[len(section) :])
-    line = f"{indent}{key} = {_rendered(value, len(indent) + len(key) + 3, newline, indent)}"
+    line = f"{indent}{key} = {rendered(value, len(indent) + len(key) + 3, newline, indent)}"
     depth = len(path) - len(field)
-    earlier = [each for each in members if _rank(each.path[depth:]) < _rank(field)]
+    earlier = [each for each in members if rank(each.path[depth:]) < rank(field)]
     if earlier:
         at = earlier[-1].line_end
     else:
@@ -282,7 +254,7 @@ def _inline(
     if value is None:
         del table[path[-1]]
     else:
-        table[path[-1]] = _item(value)
+        table[path[-1]] = item(value)
     edited = tomlkit.dumps(document).rstrip("\r\n")
     return found.text[: container.key] + edited + found.text[container.end :]
 
@@ -291,135 +263,3 @@ def _keys(found: Layout, table: tuple[str, ...]) -> set[str | int]:
     """Return the keys of a table that is written inline."""
     depth = len(table)
     return {place[depth] for place in found.places if place[:depth] == table and place[depth:]}
-
-
-def _item(value: Value | dict[str, Any]) -> Item:
-    if not isinstance(value, dict):
-        # Not `tomlkit.item`: that leaves what changes a line's direction as it is.
-        if isinstance(value, str):
-            return tomlkit.value(string_list.literal(value))
-        return tomlkit.value(f"[{', '.join(map(string_list.literal, value))}]")
-    table = tomlkit.inline_table()
-    for key, inner in value.items():
-        table[key] = _item(inner)
-    return table
-
-
-def _nested(said: Mapping[Field, Value]) -> dict[str, Any]:
-    nested: dict[str, Any] = {}
-    for field in sorted(said, key=_rank):
-        table = nested
-        for key in field[:-1]:
-            table = table.setdefault(key, {})
-        table[field[-1]] = said[field]
-    return nested
-
-
-def _assignments(said: Mapping[Field, Any], newline: str) -> list[str]:
-    """Write fields as the lines below a `[header]`."""
-    lines: list[str] = []
-    for key, value in _nested(said).items():
-        text = f"{key} = {_rendered(value, len(key) + 3, newline, '')}"
-        if isinstance(value, dict) and len(text) > string_list.WIDTH:
-            for kind, patterns in value.items():
-                name = f"{key}.{kind}"
-                lines.append(f"{name} = {_rendered(patterns, len(name) + 3, newline, '')}")
-        else:
-            lines.append(text)
-    return lines
-
-
-def _rendered(value: Value | dict[str, list[str]], before: int, newline: str, indent: str) -> str:
-    if isinstance(value, str):
-        return string_list.literal(value)
-    if isinstance(value, dict):
-        inner = [f"{key} = [{', '.join(map(string_list.literal, value[key]))}]" for key in value]
-        return f"{{ {', '.join(inner)} }}"
-    return string_list.written(value, before=before, newline=newline, indent=indent)
-
-
-def _rank(field: Sequence[str]) -> tuple[int, ...]:
-    """Order fields as they are written; what is unknown comes last."""
-    places = [_ORDER.index(key) if key in _ORDER else len(_ORDER) for key in field]
-    return tuple(places)
-
-
-def _place(found: Layout, crate: tuple[str, ...]) -> int:
-    """Find where a new crate's table goes: by name among the others, else at the end."""
-    return _Places(found, crate[:-2]).of(crate)
-
-
-class _Places:
-    """Where the tables of new crates go in one file."""
-
-    def __init__(self, found: Layout, home: tuple[str, ...]) -> None:
-        self._found = found
-        self._home = home
-        depth, crates = len(home) + 1, (*home, "crates")
-        # The headers that come after all before them: whatever is placed goes above one of these.
-        self._after: list[tuple[str, ...]] = []
-        self._starts: list[int] = []
-        for statement in found.below(home):
-            other = statement.path[: depth + 1]
-            is_later = not self._after or other > self._after[-1]
-            if statement.is_header and other[:depth] == crates and is_later:
-                self._after.append(other)
-                self._starts.append(statement.start)
-
-    def of(self, crate: tuple[str, ...]) -> int:
-        """Return the place for a crate: by name among the others, else at the end."""
-        number = bisect_right(self._after, crate)
-        if number < len(self._after):
-            return _above(self._found.text, self._starts[number])
-        return self._end
-
-    @cached_property
-    def _end(self) -> int:
-        """The place behind all the others."""
-        text, statements = self._found.text, self._found.statements
-        _, after = self._found.spans.get(self._home, (0, 0))
-        if not after:
-            return len(text)
-        last = after - 1
-        for following in statements[after:]:
-            if following.is_header:
-                break
-            last += 1
-        at = statements[last].line_end
-        end = at
-        while text[end:].lstrip(" \t").startswith("#"):
-            line_feed = text.find("\n", end)
-            end = len(text) if line_feed < 0 else line_feed + 1
-        touches_next = text[end:].lstrip(" \t").startswith("[")
-        return at if touches_next else end
-
-
-def _above(text: str, start: int) -> int:
-    """Return where the comment lines begin that stand directly above the line at `start`."""
-    while start:
-        line = text.rfind("\n", 0, start - 1) + 1
-        if not text[line:start].lstrip(" \t").startswith("#"):
-            break
-        start = line
-    return start
-
-
-def _cut(text: str, start: int, end: int) -> str:
-    """Remove whole lines, and one of two blank lines that would then meet."""
-    head, tail = text[:start], text[end:]
-    if not tail and not text.endswith("\n"):  # The file goes on ending without a line feed.
-        return head.rstrip("\r\n")
-    blank = not tail or tail.startswith(("\n", "\r\n"))
-    for line_feed in ("\r\n", "\n"):
-        if blank and head.endswith(f"\n{line_feed}"):
-            return head[: -len(line_feed)] + tail
-    return head + tail
-
-
-def _newline(text: str) -> str:
-    """Return what ends most lines of this file."""
-    return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
-
-
-def _indent(line: str) -> str:
-    return line[: len(line) - len(line.lstrip(" \t"))]

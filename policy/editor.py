@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from buildperm.errors import BuildpermError
 from buildperm.policy import crate_table, manifest, manifest_reader
-from buildperm.policy.crate_table import Field
+from buildperm.policy.field_text import Field
 from buildperm.policy.grants import CrateGrants, Policy
 from buildperm.policy.kinds import GRANTABLE
 from buildperm.policy.replacement import replace_file
