@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from buildperm.errors import BuildpermError, ExitCode
 from buildperm.policy import editor, expiry, imported_grants, lock_file, validation, write_conflicts
 from buildperm.policy.grants import CRATES_IO, FORMAT, CrateGrants, parse_key
 from buildperm.policy.kinds import Kind
@@ -35,7 +33,9 @@ class ExportResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reviewed:
+class ReviewedScript:
+    """One package as it is locked, and what was reviewed of it."""
+
     script: FoundScript
     snapshot: Snapshot
 
@@ -121,14 +121,14 @@ def _why_kept_back(rule: Rule) -> str:
     return ""
 
 
-def _reviewed(
+def reviewed(
     view: WorkspaceView, snapshots: Snapshots, *, scripts_only: bool
-) -> tuple[list[_Reviewed], list[str]]:
+) -> tuple[list[ReviewedScript], list[str]]:
     """Return the packages that were reviewed as Cargo.lock has them.
 
     cargo-deny asks about build scripts of the workspace itself, too; the other tools do not.
     """
-    found: list[_Reviewed] = []
+    found: list[ReviewedScript] = []
     left_out: list[str] = []
     for script in view.scripts:
         if not (script.package.build_scripts if scripts_only else script.package.source):
@@ -137,12 +137,12 @@ def _reviewed(
         if snapshot is None or snapshot.inputs.checksum != script.checksum:
             left_out.append(f"{script.title} was not reviewed")
         else:
-            found.append(_Reviewed(script, snapshot))
+            found.append(ReviewedScript(script, snapshot))
     return found, left_out
 
 
 def _cargo_deny(view: WorkspaceView, snapshots: Snapshots) -> ExportResult:
-    found, left_out = _reviewed(view, snapshots, scripts_only=True)
+    found, left_out = reviewed(view, snapshots, scripts_only=True)
     specs = sorted({f"{each.script.package.name}@{each.script.package.version}" for each in found})
     lines = [
         "# For deny.toml. Written by `buildperm export --format cargo-deny`: the build scripts",
@@ -165,7 +165,7 @@ def _seen(snapshot: Snapshot) -> list[str]:
     return sorted(told)
 
 
-def _account(each: _Reviewed) -> list[str]:
+def _account(each: ReviewedScript) -> list[str]:
     script, snapshot = each.script, each.snapshot
     nouns = " and ".join(subject.noun for subject in script.subjects)
     runtimes = sorted({sighting.runtime for sighting in snapshot.sightings})
@@ -186,7 +186,7 @@ def _account(each: _Reviewed) -> list[str]:
 
 
 def _cargo_vet(view: WorkspaceView, snapshots: Snapshots) -> ExportResult:
-    found, left_out = _reviewed(view, snapshots, scripts_only=False)
+    found, left_out = reviewed(view, snapshots, scripts_only=False)
     parts = [
         "# For supply-chain/audits.toml of cargo-vet. Written by `buildperm export --format\n"
         "# cargo-vet` from recordings. Who puts an entry there vouches for it: read the notes,\n"
@@ -208,7 +208,7 @@ def _cargo_vet(view: WorkspaceView, snapshots: Snapshots) -> ExportResult:
 
 
 def _crev(view: WorkspaceView, snapshots: Snapshots) -> ExportResult:
-    found, left_out = _reviewed(view, snapshots, scripts_only=False)
+    found, left_out = reviewed(view, snapshots, scripts_only=False)
     documents = []
     for each in found:
         package = each.script.package
@@ -240,110 +240,3 @@ FORMATS: dict[str, Callable[[WorkspaceView, Snapshots], ExportResult]] = {
     "cargo-vet": _cargo_vet,
     "crev": _crev,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class AllowedScripts:
-    """How `allow-build-scripts` of a deny.toml fits a workspace."""
-
-    stale: tuple[str, ...]  # Entries that mean no build script here.
-    missing: tuple[str, ...]  # Reviewed build scripts that no entry means.
-    unreviewed: tuple[str, ...]  # Entries whose build scripts were not reviewed.
-
-    @property
-    def exit_code(self) -> int:
-        """Return the exit code: stale entries allow what nobody asked for."""
-        if self.unreviewed:
-            return ExitCode.NOT_REVIEWED
-        return ExitCode.UNUSED if self.stale else ExitCode.OK
-
-    def lines(self) -> Iterator[str]:
-        """Return plain lines."""
-        for entry in self.stale:
-            yield f"stale: `{printable(entry)}` means no build script in Cargo.lock"
-        for entry in self.unreviewed:
-            yield f"not reviewed: `{printable(entry)}`"
-        for entry in self.missing:
-            yield f"missing: {entry} was reviewed, and cargo-deny bans it"
-        if not (self.stale or self.missing or self.unreviewed):
-            yield "allow-build-scripts is what was reviewed."
-
-    def document(self) -> dict[str, object]:
-        """Return one document."""
-        return {
-            "version": 1,
-            "stale": list(self.stale),
-            "unreviewed": list(self.unreviewed),
-            "missing": list(self.missing),
-        }
-
-
-def check_cargo_deny(path: Path) -> AllowedScripts:
-    """Compare `allow-build-scripts` of a deny.toml with what was reviewed here.
-
-    Raises:
-        BuildpermError: The file cannot be read, or has no such list.
-    """
-    entries = _deny_entries(path)
-    view = open_view(())
-    snapshots = lock_file.read(view.workspace.project.metadata.root / lock_file.NAME)
-    found, _ = _reviewed(view, snapshots, scripts_only=True)
-    reviewed = {(each.script.package.name, each.script.package.version) for each in found}
-    present = {
-        (script.package.name, script.package.version)
-        for script in view.scripts
-        if script.package.build_scripts
-    }
-    stale = [text for text, spec in entries if not _meant(spec, present)]
-    unreviewed = [text for text, spec in entries if _meant(spec, present - reviewed)]
-    missing = [
-        f"{name} {version}"
-        for name, version in sorted(reviewed)
-        if not any(_meant(spec, {(name, version)}) for _, spec in entries)
-    ]
-    return AllowedScripts(tuple(sorted(stale)), tuple(missing), tuple(sorted(unreviewed)))
-
-
-def _meant(spec: tuple[str, str], packages: Iterable[tuple[str, str]]) -> bool:
-    name, version = spec
-    return any(each == name and version in ("", its) for each, its in packages)
-
-
-def _deny_entries(path: Path) -> list[tuple[str, tuple[str, str]]]:
-    """Return the entries of the list, each with name and version; empty where it is a range."""
-    try:
-        listed: Any = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise BuildpermError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise BuildpermError(f"{path}: {printable(str(error))}") from error
-    for key in ("bans", "build", "allow-build-scripts"):
-        listed = listed.get(key) if isinstance(listed, dict) else None
-    if not isinstance(listed, list):
-        raise BuildpermError(
-            f"{path} has no list `allow-build-scripts` in `[bans.build]`",
-            hint="`buildperm export --format cargo-deny` writes one.",
-        )
-    return [_deny_entry(each, path) for each in listed]
-
-
-def _deny_entry(entry: object, path: Path) -> tuple[str, tuple[str, str]]:
-    if isinstance(entry, dict):
-        named = entry.get("crate") or entry.get("name")
-        said = entry.get("version", "")
-        if isinstance(named, str) and isinstance(said, str):
-            text = f"{named}:{said}" if said else named
-            return text, _spec(text)
-    if isinstance(entry, str):
-        return entry, _spec(entry)
-    raise BuildpermError(f"{path}: `allow-build-scripts` holds what names no crate")
-
-
-def _spec(text: str) -> tuple[str, str]:
-    """Take `NAME`, `NAME@VERSION` or `NAME:REQUIREMENT` apart."""
-    name, at, version = text.partition("@")
-    if at:
-        return name, version
-    name, _, requirement = text.partition(":")
-    requirement = requirement.strip()
-    return name, requirement[1:].strip() if requirement.startswith("=") else ""

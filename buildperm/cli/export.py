@@ -9,7 +9,8 @@ import click
 from buildperm.cli import options
 from buildperm.errors import ExitCode
 from buildperm.presentation import console
-from buildperm.workflow.exporting import FORMATS, check_cargo_deny, export
+from buildperm.workflow.allowed_scripts import check_cargo_deny
+from buildperm.workflow.exporting import FORMATS, export
 
 
 @click.command("export")
