@@ -11,29 +11,12 @@ from hypothesis import strategies as st
 
 from buildperm.supervisor.directive_gate import DirectiveGate
 from buildperm.supervisor.watched_files import KEY, TOLD_MOST, WatchedFiles, may_match
+from tests.supervisor.gate_packages import package
 
 if TYPE_CHECKING:
     from buildperm.supervisor.session import SessionPackage
 
 NEW, OLD = b"cargo::rerun-if-changed=", b"cargo:rerun-if-changed="
-
-
-def package(*denied: str) -> SessionPackage:
-    return {
-        "crate": "crate",
-        "id": "crate 0.1.0",
-        "name": "crate",
-        "version": "0.1.0",
-        "source": "",
-        "checksum": "",
-        "read": [],
-        "write": [],
-        "exec": [],
-        "net": [],
-        "env": [],
-        "directives": [],
-        "deny": {"directives": list(denied)},
-    }
 
 
 def judged(
