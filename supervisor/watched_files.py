@@ -22,7 +22,6 @@ TOLD_MOST = 2_000
 """Lines that are recorded each by itself; of the others, their number and a digest."""
 
 _ASCII = bytes(range(0x20, 0x7F))  # What is visible of it.
-_OTHER = bytes(range(0x80, 0x100))
 
 
 class WatchedFiles:
@@ -108,8 +107,6 @@ def _is_clean(raw: bytes) -> bool:
     others = raw.translate(None, _ASCII)
     if not others:
         return True
-    if others.translate(None, _OTHER):  # A control character.
-        return False
     try:
         raw.decode()
     except UnicodeDecodeError:
