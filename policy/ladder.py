@@ -16,7 +16,7 @@ NAMED_MOST = 3
 """Places that the name of one step tells."""
 
 _ONES_OWN = ("$WORKSPACE/", "$MANIFEST_DIR/")
-_NUMBER = re.compile(r"[0-9]+")
+_NUMBER = re.compile(r"(%[0-9A-Fa-f]{2})|[0-9]+")  # What stands for one byte is no number.
 _KEY_FOLDERS = frozenset(("", "$HOME", "$CARGO_HOME"))  # Keys lie directly in them.
 _EXTENSION = re.compile(r".(\.[A-Za-z][A-Za-z0-9_+-]{0,11})\Z", re.DOTALL)
 
@@ -92,7 +92,7 @@ def numbered(names: Iterable[str]) -> Iterator[Rung]:
 
 def numberless(name: str) -> str:
     """Write a wildcard in the place of each number in a name."""
-    return _NUMBER.sub("*", name)
+    return _NUMBER.sub(lambda found: found[1] or "*", name)
 
 
 def of_variables(names: Collection[str]) -> Iterator[Rung]:

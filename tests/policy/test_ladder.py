@@ -113,3 +113,16 @@ def test_no_step_goes_up_by_more_than_one_folder(seen: frozenset[str]) -> None:
             assert not folders.isdisjoint((folder, ladder.parent(folder))) or any(
                 folder.startswith(f"{each}/") for each in folders
             )
+
+
+def test_digits_that_stand_for_a_byte_are_no_number() -> None:
+    """Names that a script chose begin with bytes of all kinds: `tracer.notation`."""
+    assert [ladder.numberless(name) for name in ("%01", "a%0A12", "%2515", "%25x", "x7%207")] == [
+        "%01",
+        "a%0A*",
+        "%25*",
+        "%25x",
+        "x*%20*",
+    ]
+    assert not any("%*" in rung.patterns for rung in ladder.of_variables(["%01", "%02"]))
+    assert any(rung.patterns == {"%01_*"} for rung in ladder.of_variables(["%01_1", "%01_2"]))
