@@ -38,6 +38,11 @@ def inform(request: WantedCrate, index: str | None, viewer: BuildViewer) -> Crat
             f"the workspace here is not compared with, nor asked what it requires: {why}"
         )
         own = None
+    if own is not None and own.replacements:
+        tables = " and ".join(f"`[{each}]`" for each in own.replacements)
+        console.print_warning(
+            f"{tables} of Cargo.toml is left out: what is told is of the published crates"
+        )
     chain = toolchain.resolve(Path.cwd(), os.environ)
     lock, stricter = (own.lock, own.policy) if own else (None, None)
     with open_trial(request, chain, lock, stricter) as trial:

@@ -29,7 +29,7 @@ _ENDS = {
 VERSION = 1
 """Of the JSON document; it changes when something is removed or means something else."""
 
-_NOT_EXPANDED = "macros not run: nothing in these crates uses them"
+_NOT_LOADED = "macros not loaded: nothing in these crates uses them"
 _NOT_RUN = "not run: the build ended before"
 _NOT_BUILT = "not built: nothing here uses it"
 _REPLACED = "not run: Cargo's configuration replaces its build script"
@@ -165,13 +165,13 @@ class CrateInformation:
             return _NOT_RUN
         if each.package.id in self.replaced:
             return _REPLACED
-        return _NOT_BUILT if SubjectKind.SCRIPT in each.missed else _NOT_EXPANDED
+        return _NOT_BUILT if SubjectKind.SCRIPT in each.missed else _NOT_LOADED
 
     def _provenance(self) -> Iterator[str]:
         if self.counts["macros"]:
             yield (
-                "Macros are seen only as far as these crates use them; what they ask in your code "
-                "shows when you build it."
+                "Macros count as run once the compiler has loaded them. They are seen only as far "
+                "as these crates use them; what they ask in your code shows when you build it."
             )
         if self.origin is not None:
             yield (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,15 @@ class OwnPackages:
     def policy(self) -> Policy:
         """Return its grants."""
         return self.workspace.policy
+
+    @property
+    def replacements(self) -> tuple[str, ...]:
+        """Return which tables of its Cargo.toml put other crates in the place of published ones.
+
+        The Cargo book, "Overriding Dependencies": they are read from the root alone.
+        """
+        root = tomllib.loads(self.workspace.manifest.decode())
+        return tuple(name for name in ("patch", "replace") if root.get(name))
 
     def versions(self, package: Package) -> tuple[str, ...]:
         """Return the versions of a package that it has."""

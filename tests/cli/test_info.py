@@ -113,7 +113,7 @@ def test_a_macro_is_told_from_one_that_nothing_uses(registry: Registry, tmp_path
 
     unused = _told(registry, folder, "expander", code=0)
     assert (unused["counts"]["baseline"], unused["counts"]["not_run"]) == (0, 1)
-    assert unused["packages"][0]["unknown_because"].startswith("macros not run")
+    assert unused["packages"][0]["unknown_because"].startswith("macros not loaded")
 
 
 @pytest.mark.slow
@@ -288,3 +288,24 @@ def test_an_index_of_what_a_workspace_has_recorded(registry: Registry, tmp_path:
     assert entry["ran"] == ["script"]
     assert entry["origin"]["mode"] == "learning"
     assert (index / "qu/ie/quiet/1.0.0.json").exists()
+
+
+def test_a_patch_of_the_workspace_is_said_to_be_left_out(
+    registry: Registry, tmp_path: Path
+) -> None:
+    workspace = registry.application(tmp_path / "ws", dependencies={"quiet": "1"})
+    extra = registry.environment | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    plain = buildperm("info", "quiet", folder=workspace, extra=extra)
+    local = workspace / "local"
+    (local / "src").mkdir(parents=True)
+    (local / "src/lib.rs").write_text("")
+    (local / "Cargo.toml").write_text('[package]\nname = "quiet"\nversion = "1.0.0"\n[workspace]\n')
+    with (workspace / "Cargo.toml").open("a") as file:
+        file.write('[patch.crates-io]\nquiet = { path = "local" }\n')
+    registry.cargo("generate-lockfile", folder=workspace)
+
+    patched = buildperm("info", "quiet", folder=workspace, extra=extra)
+
+    assert "left out" not in plain.stderr
+    assert "`[patch]` of Cargo.toml is left out" in patched.stderr
+    assert patched.stdout.startswith("quiet ")
