@@ -402,6 +402,26 @@ def test_git_without_a_shell_gets_no_shell() -> None:
     assert Rule(Kind.EXEC, "sh") not in PRESETS["git"].rules
 
 
+def test_musl_gcc_is_one_question_where_it_is_a_shell_script_of_the_system() -> None:
+    shell = _ran("sh", "/bin/sh /usr/bin/musl-gcc x.c", causes=("musl-gcc",))
+    by_script = replace(_ran("musl-gcc", "musl-gcc x.c"), resolved="/usr/bin/x86_64-linux-musl-gcc")
+    compiler = _ran("x86_64-linux-gnu-gcc", "x86_64-linux-gnu-gcc x.c", causes=("musl-gcc",))
+
+    (found,) = _asked(by_script, shell, compiler)
+    assert (found.suggestion.preset, found.risk) == ("musl", Risk.MEDIUM)
+
+    # As a program it needs no shell, and what others make has no preset.
+    assert [each.suggestion.preset for each in _asked(_ran("gcc", "gcc x.c"))] == ["cc"]
+    own = replace(by_script, resolved="$HOME/bin/musl-gcc")
+    assert "musl" not in {each.suggestion.preset for each in _asked(own, shell, compiler)}
+    made = _ran("$OUT_DIR/musl-gcc", "$OUT_DIR/musl-gcc x.c")
+    its = _ran("sh", "/bin/sh $OUT_DIR/musl-gcc x.c", causes=("$OUT_DIR/musl-gcc",))
+    assert max(each.risk for each in _asked(made, its)) is Risk.HIGH
+    # Nor does the shell that the script itself starts.
+    direct = _ran("sh", "sh -c 'curl example.org'")
+    assert max(each.risk for each in _asked(by_script, compiler, direct)) is Risk.HIGH
+
+
 def test_which_is_a_question_of_medium_risk_where_it_is_a_shell_script() -> None:
     found = _asked(
         _ran("which", "which java"), _ran("sh", "sh /usr/bin/which java", causes=("which",))
