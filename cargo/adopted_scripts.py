@@ -108,7 +108,18 @@ def give_back(target: Path, known: Collection[str]) -> int:
         _link_over(real, names[1:])
         real.replace(program)
         count += 1
+    for real in _left_over(target):
+        real.unlink(missing_ok=True)
     return count
+
+
+def _left_over(target: Path) -> Iterator[Path]:
+    """Yield what a stub stood for that is gone: Cargo has removed it, and compiled no other one."""
+    for build in units.build_folders(target):
+        for pattern in ("build_script_*.real", "metabuild_*.real"):
+            for real in build.glob(f"*/{pattern}"):
+                if _is_regular(real) and not os.path.lexists(real.with_suffix("")):
+                    yield real
 
 
 def without_stub(target: Path, known: Collection[str]) -> list[Path]:

@@ -69,6 +69,24 @@ def test_switching_it_on_and_off_leaves_all_fresh_and_every_byte_as_it_was(
     assert not left
 
 
+@pytest.mark.slow
+def test_a_build_script_that_does_not_compile_leaves_nothing_behind(
+    machine: PersonsMachine,
+) -> None:
+    machine.enable()
+    assert machine.cargo("build").returncode == 0
+    [real] = machine.workspace.glob("target/debug/build/*/*.real")
+    source = machine.workspace / "lib/build.rs"
+    source.write_text("fn main() { no such thing }\n")
+    assert machine.cargo("build").returncode != 0
+    own = real.with_name("notes.real")  # Nobody's stub has stood for that.
+    own.write_text("mine")
+    machine.disable()
+    assert list(machine.workspace.rglob("*.real")) == [own]
+    source.write_text(QUIET)
+    assert machine.cargo("build").returncode == 0
+
+
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("command", _COMMANDS)
 def test_a_thief_reaches_nothing_under_plain_cargo(
