@@ -186,6 +186,19 @@ def nearer(folder: Path, cargo_home: Path) -> Iterator[tuple[Path, Mapping[str, 
             yield from ((layer.root, layer.settings) for layer in _load(path))
 
 
+def sources(folder: Path, cargo_home: Path) -> Iterator[Path]:
+    """Yield the files that configure a command run in `folder`, and those that may come to.
+
+    Raises:
+        BuildpermError: A file is broken.
+    """
+    found = [*_files(folder.resolve(), cargo_home)]
+    for depth in range(_DEEPEST_INCLUDE):
+        yield from found
+        loaded = [(path.parent, _load(path, depth)[0]) for path in found if path.exists()]
+        found = [other for parent, layer in loaded for other in _named(layer.settings, parent)]
+
+
 def alias_words(folder: Path, cargo_home: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """Return what aliases stand for, by name.
 
@@ -398,18 +411,22 @@ def _load(path: Path, depth: int = 0) -> list[_Layer]:
 def _included(settings: Mapping[str, Any], folder: Path, depth: int = 0) -> list[_Layer]:
     """Read what settings include; paths are relative to `folder`, the last one counts most."""
     layers = []
-    included = settings.get("include", [])
-    for item in reversed(included if isinstance(included, list) else [included]):
-        name = item.get("path") if isinstance(item, dict) else item
-        if not isinstance(name, str):
-            continue  # Cargo itself will say what is wrong with it.
+    for other in _named(settings, folder):
         if depth >= _DEEPEST_INCLUDE:
             raise BuildpermError(
                 f"`{folder}` has files of Cargo's configuration that include each other more than "
                 f"{_DEEPEST_INCLUDE} times",
                 hint="Put what they say into fewer files.",
             )
-        other = Path(os.path.normpath(folder / name))
         if other.exists():
             layers += _load(other, depth + 1)
     return layers
+
+
+def _named(settings: Mapping[str, Any], folder: Path) -> Iterator[Path]:
+    """Yield the files that settings include, the one that counts most first."""
+    included = settings.get("include", [])
+    for item in reversed(included if isinstance(included, list) else [included]):
+        name = item.get("path") if isinstance(item, dict) else item
+        if isinstance(name, str):  # Else Cargo itself will say what is wrong with it.
+            yield Path(os.path.normpath(folder / name))

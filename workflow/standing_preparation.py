@@ -263,6 +263,7 @@ class StandingPreparation:
         self._inputs |= {each.manifest for each in described.packages.values() if not each.source}
         self._inputs |= {described.root / "Cargo.toml", described.root / "Cargo.lock", tools.rustc}
         self._inputs |= {tools.cargo_home / each for each in ("config.toml", "config")}
+        self._inputs |= {*configuration.sources(self._folder, tools.cargo_home)}
         arguments = Arguments(
             words=tuple(self._invocation.words),
             toolchain="",

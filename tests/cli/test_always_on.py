@@ -808,6 +808,23 @@ def test_a_build_takes_no_setting_that_came_after_enabling(
 
 
 @pytest.mark.slow
+def test_a_setting_in_a_file_that_is_included_is_found_when_it_comes(
+    machine: PersonsMachine,
+) -> None:
+    path = machine.workspace / ".cargo/config.toml"
+    path.parent.mkdir()
+    path.write_text('include = [{ path = "more.toml", optional = true }]\n')
+    machine.enable()
+    assert machine.cargo("check").returncode == 0
+    (path.parent / "more.toml").write_text("[env]\nLD_PRELOAD = ''\n")
+    main = machine.workspace / "src/main.rs"
+    main.write_text(main.read_text() + "// Compiled again.\n")
+    built = machine.cargo("check")
+    assert built.returncode != 0
+    assert "`LD_PRELOAD` in `[env]` of" in built.stderr
+
+
+@pytest.mark.slow
 def test_a_stub_tells_of_a_wrapper_that_outranks_ours(machine: PersonsMachine) -> None:
     machine.enable()
     assert machine.cargo("build").returncode == 0
