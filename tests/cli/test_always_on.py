@@ -290,6 +290,10 @@ fn main() {
     granted = machine.cargo("build", more={"AGAIN": "2"})
     assert granted.returncode == 0, granted.stderr
     assert machine.loot() == plain
+    manifest.write_text(manifest.read_text().replace("read = [", "deny.read = ["))
+    denied = machine.cargo("build", more={"AGAIN": "3"})
+    assert denied.returncode == 0, denied.stderr  # A person has decided that it is to go without.
+    assert machine.loot() == {"[false, false, true]"}
 
 
 def test_without_buildperm_nothing_is_held_and_nothing_said(
