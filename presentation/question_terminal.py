@@ -14,7 +14,7 @@ import termios
 import time
 from dataclasses import dataclass
 
-from buildperm.printable import drawable
+from buildperm.printable import drawable, shown
 
 SETTLING_S = 0.4
 """For so long after a question appears, keys still belong to what was there before."""
@@ -71,6 +71,13 @@ class QuestionTerminal:
     def print_lines(self, *lines: str) -> None:
         """Print lines, on a line of their own."""
         self._write("".join(f"{self._start()}{drawable(line)}\n" for line in lines))
+
+    def tell(self, text: str) -> None:
+        """Say something that needs no answer, if anybody is there."""
+        try:
+            self.print_lines(shown(text))
+        except NobodyAnswersError:
+            pass
 
     def settle(self) -> None:
         """Wait until whoever is typing can have seen the question, and forget what was typed."""

@@ -117,12 +117,13 @@ class LiveAnswers:
                     break
         except NobodyAnswersError as error:
             is_answered = False
-            _tell(terminal, f"refused, as {error}")
+            terminal.tell(f"buildperm: refused, as {error}")
         finally:
             signal.alarm(0)
-        self._left |= {each.id for each in asked if not _is_decision(self._answers.get(each.id))}
-        if self._left and asked:
-            _tell(terminal, "what was refused for now stays open: `buildperm review` asks again")
+        refused = {each.id for each in asked if not _is_decision(self._answers.get(each.id))}
+        self._left |= refused
+        if refused:
+            terminal.tell("buildperm: refused for now; `buildperm review` asks again")
         self._write(terminal)
         return is_answered
 
@@ -179,7 +180,7 @@ class LiveAnswers:
         before, after = self._work.write()
         self._has_written = before != after
         if self._has_written:
-            _tell(terminal, "wrote Cargo.toml; `buildperm undo` takes it back")
+            terminal.tell("buildperm: wrote Cargo.toml; `buildperm undo` takes it back")
 
 
 def _work(invocation: CargoInvocation, unit: Path, once: frozenset[Rule]) -> PendingWork:
@@ -248,10 +249,3 @@ def _limited(lines: Sequence[str]) -> Iterator[str]:
     yield from (f"  - {shortened(line, _LONGEST)}" for line in lines[:_EVIDENCE_MOST])
     if len(lines) > _EVIDENCE_MOST:
         yield f"  - and {len(lines) - _EVIDENCE_MOST} more"
-
-
-def _tell(terminal: QuestionTerminal, text: str) -> None:
-    try:
-        terminal.print_lines(shown(f"buildperm: {text}"))
-    except NobodyAnswersError:
-        pass  # Then nobody reads it either.

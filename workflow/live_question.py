@@ -66,7 +66,10 @@ def main(words: Sequence[str]) -> int:
                 _prepare_anew(state, process, about)
         reply = answers.session()
     except (BuildpermError, OSError) as error:
-        console.print_message(f"buildperm: nothing could be asked: {error.args[0]}")
+        said = f"buildperm: it stays refused: {error.args[0]}"
+        console.print_message(said)  # Cargo shows it with what the script has printed.
+        if terminal is not None:
+            terminal.tell(said)
         return 1
     with open(1, "wb", closefd=False) as output:
         output.write(reply)

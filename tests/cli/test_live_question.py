@@ -279,6 +279,37 @@ def test_a_script_can_neither_forge_a_question_nor_reach_the_terminal(
         assert "data%1B%5B2J%0Abuildperm asks%E2%80%AEforged.txt" in terminal.shown
 
 
+def test_cargo_toml_that_somebody_changes_meanwhile_loses_nothing(
+    asking: PersonsMachine,
+) -> None:
+    manifest = asking.workspace / "Cargo.toml"
+    with building(asking) as terminal:
+        terminal.wait_for_question()
+        changed = manifest.read_text() + "# Of an editor.\n"
+        manifest.write_text(changed)
+        terminal.type("a\n")
+        terminal.wait_for("type lib to allow it")
+        terminal.type("lib\n")
+        terminal.wait_for("it stays refused")
+        assert terminal.end() != 0
+    assert manifest.read_text() == changed
+    assert not was_read(asking)
+
+
+@pytest.mark.slow
+def test_who_stops_cargo_and_goes_on_is_offered_the_answers_again(asking: PersonsMachine) -> None:
+    with building(asking) as terminal:
+        terminal.wait_for_question()
+        for number in (signal.SIGSTOP, signal.SIGCONT):  # As Ctrl+Z and `fg` do.
+            os.killpg(terminal.process.pid, number)
+        terminal.wait_for_question(2)
+        terminal.type("o\n")
+        terminal.wait_for("type lib to allow it")
+        terminal.type("lib\n")
+        assert terminal.end() == 0, terminal.shown
+    assert was_read(asking)
+
+
 def test_in_the_background_it_is_refused_and_does_not_wait(asking: PersonsMachine) -> None:
     shell = ["bash", "-c", "set -m; cargo build & wait $!"]
     with asked(shell, asking.workspace, asking.variables()) as terminal:
