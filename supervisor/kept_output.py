@@ -53,7 +53,7 @@ class KeptOutput:
         for name in os.listdir(self._out_dir):
             private_folder.remove(self._out_dir + b"/" + name)
         for name in os.listdir(self._folder):
-            os.rename(self._folder + b"/" + name, self._out_dir + b"/" + name)
+            _move(self._folder + b"/" + name, self._out_dir + b"/" + name)
         os.chmod(self._out_dir, stat.S_IMODE(self._about.st_mode))
         os.utime(self._out_dir, ns=(self._about.st_atime_ns, self._about.st_mtime_ns))
 
@@ -105,3 +105,14 @@ class KeptOutput:
                 os.close(target)
         finally:
             os.close(source)
+
+
+def _move(path: bytes, to: bytes) -> None:
+    """Move what was copied; a folder has to be writable for that: rename(2), EACCES."""
+    mode = os.lstat(path).st_mode
+    is_closed = stat.S_ISDIR(mode) and not mode & stat.S_IWUSR
+    if is_closed:
+        os.chmod(path, stat.S_IMODE(mode) | stat.S_IWUSR)
+    os.rename(path, to)
+    if is_closed:
+        os.chmod(to, stat.S_IMODE(mode))

@@ -29,6 +29,9 @@ def out_dir(tmp_path: Path) -> Path:
     (folder / "link").symlink_to("inner/tool")
     (folder / "away").symlink_to("/etc/passwd")
     (folder / "file").write_text("before")
+    (folder / "closed").mkdir()
+    (folder / "closed/file").write_text("before")
+    (folder / "closed").chmod(0o555)
     for path in (folder / "file", folder / "inner", folder):
         os.utime(path, ns=(10**18, 10**18))
     return folder
