@@ -164,12 +164,7 @@ class StandingPreparation:
         stub = directory.stub_text()
         count = adopted_scripts.adopt(target, stub, standing_state.note_stub(self._place, stub))
         if count and str(target) in self._state.targets:  # All of it had stubs.
-            said = (
-                f"{count} build scripts in `{target}` were compiled without buildperm, and may "
-                "have run unheld: by an editor, or with another RUSTC_WRAPPER; "
-                "see `buildperm status`"
-            )
-            self._invocation.say(log_text(f"buildperm: {said}\n"))  # Once.
+            self._tell_adopted(target, count)
         adopted_scripts.attribute_macros(directory, project.metadata)
         # Whoever builds without us in between, or brings along what is built, changes these.
         self._inputs |= adopted_scripts.folders(target)
@@ -190,6 +185,16 @@ class StandingPreparation:
             return 0
         self._inputs.add(found.file)
         return found.timeout_s
+
+    def _tell_adopted(self, target: Path, count: int) -> None:
+        """Say that something has compiled build scripts while it was on, and kept us out."""
+        from buildperm.presentation.wording import plural
+        from buildperm.printable import log_text
+
+        scripts = plural(count, "build script")
+        said = f"compiled without buildperm, and maybe run unheld: {scripts} in `{target}`"
+        why = "by an editor, or with another RUSTC_WRAPPER; see `buildperm status`"
+        self._invocation.say(log_text(f"buildperm: {said}, {why}\n"))  # Once.
 
     def _look_at_clock(self, policy: Policy, project: Project, tools: Toolchain) -> None:
         """Say which packages are too young, and find out until when the answer holds."""

@@ -843,7 +843,7 @@ def test_a_stub_tells_of_a_wrapper_that_outranks_ours(machine: PersonsMachine) -
 @pytest.mark.slow
 def test_what_was_compiled_by_another_wrapper_is_told_once(machine: PersonsMachine) -> None:
     """As an editor does that has a wrapper of its own."""
-    said = "1 build scripts in `{}` were compiled without buildperm, and may have run unheld"
+    said = "compiled without buildperm, and maybe run unheld: 1 build script in `{}`"
     machine.enable()
     honest = machine.cargo("check")
     assert "without buildperm" not in honest.stderr
