@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 from collections.abc import Mapping
@@ -28,6 +29,26 @@ def test_a_file_in_the_folder_chooses_the_tool_chain(
     environment.pop("RUSTUP_TOOLCHAIN", None)
 
     assert toolchains.resolve(tmp_path, environment).sysroot == nightly.sysroot
+
+
+def test_proxies_of_rustup_are_told_from_compilers(
+    toolchain: Toolchain, environment: dict[str, str], tmp_path: Path
+) -> None:
+    proxied, plain = tmp_path / "proxied", tmp_path / "plain"
+    for folder in (proxied, plain):
+        folder.mkdir()
+        program(folder / "rustc", "exit 0")
+    (proxied / "rustup").hardlink_to(proxied / "rustc")
+    own = dataclasses.replace(toolchain, cargo_home=tmp_path / "home")
+
+    def found(**variables: str) -> tuple[str, ...]:
+        return own.proxies({**environment, "PATH": str(plain), **variables})
+
+    assert found() == ()
+    assert found(RUSTC=str(plain / "rustc")) == ()
+    assert found(RUSTC=str(proxied / "rustc")) == (str(proxied / "rustc"),)
+    assert found(PATH=f"{proxied}:{plain}") == ("rustc", str(proxied / "rustc"))
+    assert found(PATH=f"{plain}:{proxied}") == ()
 
 
 def test_scripts_find_the_real_programs(toolchain: Toolchain, environment: dict[str, str]) -> None:
