@@ -249,8 +249,10 @@ class Run:
         mounts.cover(covered - set(rights))
         # What LD_LIBRARY_PATH names each loader looks at.
         searched = variables.get(b"LD_LIBRARY_PATH", b"").split(b":")
-        # Cargo and rustup look at their own folders, even where there is nothing for them.
-        searched += [variables.get(name, b"") for name in (b"CARGO_HOME", b"RUSTUP_HOME")]
+        # Cargo and rustup look at their own folders, even where there is nothing for them, and gcc
+        # and sh at what PWD names: whether that is where they are.
+        looked_at = (b"CARGO_HOME", b"RUSTUP_HOME", b"PWD")
+        searched += [variables.get(name, b"") for name in looked_at]
         searched = [os.path.realpath(path) for path in searched if path.startswith(b"/")]
         mounts.show_folders((*bubblewrap.EVERYWHERE, *searched))
         closed = settings.closed(self.session, self.settings)

@@ -116,6 +116,29 @@ def test_a_look_is_allowed_by_a_grant_to_read(full: Bench) -> None:
 
 
 @needs_bubblewrap
+def test_where_the_person_is_who_builds_is_there_and_nothing_in_it(full: Bench) -> None:
+    """Shells set PWD. Whoever compiles C looks whether that is the folder he is in."""
+    hidden, _ = _fill(full)
+    full.environment["PWD"] = hidden[0]
+
+    ended = full.run(_install(full, hidden))
+
+    assert ended.status == 0, ended.stderr
+    assert set(_looked(ended.of("opened"), refused=True)) == set(hidden[1:])
+
+
+def test_nobody_is_asked_about_where_the_person_is_who_builds(portable: Bench) -> None:
+    hidden, _ = _fill(portable)
+    portable.environment["PWD"] = hidden[0]
+
+    learnt = portable.run(_install(portable, hidden[:2]), "learning")
+
+    assert learnt.status == 0, learnt.stderr
+    looked = {line["path"] for line in learnt.of("opened") if line["mode"] == "look"}
+    assert looked == {hidden[1]}
+
+
+@needs_bubblewrap
 def test_a_file_that_is_covered_is_no_file_of_its_own(full: Bench) -> None:
     (full.package / ".env").write_text("PASSWORD=x")
     ended = full.run(_install(full, [str(full.package / ".env"), str(full.package)]))
