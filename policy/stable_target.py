@@ -11,7 +11,7 @@ from buildperm.rules import profile_output, shared_output
 # Cargo's hash of a unit, as in `build/zlib-sys-0123456789abcdef/out`.
 _HASH = re.compile(r"(?<=-)[0-9a-f]{16}(?=/|$)")
 _REGISTRY = re.compile(
-    r"\A(\$CARGO_HOME/registry/src)/[^/]+-[0-9a-f]{16}/([A-Za-z0-9_-]+-[0-9]+\.[^/*?]+)(?=/)"
+    r"\A(\$CARGO_HOME/registry/src)/[^/]+-[0-9a-f]{16}/([A-Za-z0-9_-]+-[0-9]+\.[^/*?]+)(?=/|\Z)"
 )
 _BUILD_OUTPUT = re.compile(r"(\$TARGET_DIR)/.*?(/build/[^/]+(?:/[^/]+)?/out)(?=/|$)")
 # What git keeps by commit, by branch, or packed and unpacked as it likes: gitrepository-layout(5).

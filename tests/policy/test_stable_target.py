@@ -98,9 +98,9 @@ REGISTRY = "$CARGO_HOME/registry/src/registry.example.org-0123456789abcdef"
             "$CARGO_HOME/registry/src/*/lua-src-548.1.2/lua/a.c",
         ),
         (f"{REGISTRY}/a-1.0.0-rc.1+b/x", "$CARGO_HOME/registry/src/*/a-1.0.0-rc.1+b/x"),
+        (f"{REGISTRY}/a-1.0.0", "$CARGO_HOME/registry/src/*/a-1.0.0"),
         # No crate, no registry, no name of a version: nothing else is meant by these.
         (REGISTRY, REGISTRY),
-        (f"{REGISTRY}/a-1.0.0", f"{REGISTRY}/a-1.0.0"),
         (f"{REGISTRY}/.cargo-ok", f"{REGISTRY}/.cargo-ok"),
         (f"{REGISTRY}/bin/protoc", f"{REGISTRY}/bin/protoc"),
         ("$CARGO_HOME/registry/src/x/a-1.0.0/a.c", "$CARGO_HOME/registry/src/x/a-1.0.0/a.c"),
