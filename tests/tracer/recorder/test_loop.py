@@ -209,7 +209,8 @@ def test_what_was_done_right_before_the_script_ended_is_recorded(
         )
 
         assert recorded.recording.end.exit == 0
-        assert recorded.recording.end.left_running == 1
+        # Of two, the one in between has closed its pipe, and may still be about to end.
+        assert recorded.recording.end.left_running in ((1, 2) if way == "twice" else (1,))
         assert _ended_with(recorded, way, file)
 
 
