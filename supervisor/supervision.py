@@ -20,7 +20,7 @@ from buildperm.supervisor.streams import Streams
 from buildperm.supervisor.subject import Subject
 from buildperm.supervisor.talk import write_all
 from buildperm.supervisor.tree_supervision import INTERRUPTED, TreeSupervisor, run_with
-from buildperm.supervisor.verdict import REVIEW, REVIEW_LATER, hint_of, of_script, refusals
+from buildperm.supervisor.verdict import REVIEW_LATER, hint_of, of_script, refusals
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder import ptrace
 
@@ -111,8 +111,7 @@ class _JudgedRun:
         one of a version that is too young.
         """
         verdict = self.verdict
-        is_fair = not verdict.failure or verdict.hint == REVIEW
-        is_fair = is_fair and not verdict.voided and not run.package.get("young")
+        is_fair = verdict.is_answerable and not verdict.voided and not run.package.get("young")
         return self.is_refused and is_fair
 
 
@@ -290,7 +289,7 @@ class ScriptSupervisor(TreeSupervisor):
         is_standing = run.session.get("standing", False)
         is_told = verdict.exit_status or "ask" in run.session
         refused = refusals(ended) if is_standing and is_told else ""
-        is_refused = bool(refused or gate.withheld or any(ended.writer.withheld_names()))
+        is_refused = bool(refused or verdict.failure or any(ended.writer.withheld_names()))
         return _JudgedRun(verdict, bytes(passed), refused, network, is_refused=is_refused)
 
     def _hand_over(self, run: Run, judged: _JudgedRun | None) -> tuple[int, bytes]:

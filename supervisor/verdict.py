@@ -42,6 +42,7 @@ class RunVerdict:
         self.status = script_end(wait_status).exit_status  # Its own.
         self.failure = ""  # Everything that is wrong, in a sentence each; empty if nothing is.
         self.hint = ""
+        self.is_answerable = True  # Nothing has failed that no answer of a person changes.
         self.notes: list[str] = []  # What is said although the run does not fail for it.
         self.voided = ""  # Why the recording cannot be relied on; empty if it can.
         self.programs: list[str] = []  # Executable files in OUT_DIR.
@@ -57,6 +58,7 @@ class RunVerdict:
         """Add a reason to fail; the first hint stays."""
         self.failure = f"{self.failure}; {reason}" if self.failure else reason
         self.hint = self.hint or hint
+        self.is_answerable = self.is_answerable and hint == REVIEW
 
     def end(self, recorder: Recorder | None) -> dict[str, object]:
         """Return the last line of the recording; there was no recorder where there was no need."""
@@ -297,6 +299,7 @@ def _sensitive(
         hint = _BY_VALUE if any(names.values()) else REVIEW
         noun = "variable" if len(asked) == 1 else "variables"
         verdict.fail(f"it asked for the environment {noun} {_listed(asked)}", hint)
+        verdict.is_answerable = False  # What looks secret is never asked about.
 
 
 def _found(path: bytes, run: Run) -> str:

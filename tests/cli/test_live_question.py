@@ -394,15 +394,29 @@ def test_the_command_ci_never_asks(asking: PersonsMachine) -> None:
         assert _ASKS not in terminal.shown
 
 
-def test_what_is_sensitive_is_never_asked(asking: PersonsMachine) -> None:
-    key = asking.home / ".ssh/id_rsa"
-    (asking.workspace / "lib/build.rs").write_text(
-        reads(asking.home.parent / "data.txt", f'let _ = fs::read("{key}");')
-    )
-    with building(asking) as terminal:
+_SENSITIVE = {
+    "key": 'let _ = fs::read("KEY");',
+    "beside": 'let _ = fs::read("KEY"); println!("cargo::rustc-link-arg=-Wl,-O1");',
+    "variable": 'let _ = env::var("SOME_API_TOKEN"); println!("cargo::rustc-link-arg=-Wl,-O1");',
+}
+
+
+@pytest.mark.quick(2)
+@pytest.mark.parametrize("kind", _SENSITIVE)
+@pytest.mark.parametrize("is_passing", [False, True], ids=["fails", "passes"])
+def test_who_wants_what_is_sensitive_is_asked_nothing(
+    asking: PersonsMachine, kind: str, is_passing: bool
+) -> None:
+    more = _SENSITIVE[kind].replace("KEY", str(asking.home / ".ssh/id_rsa"))
+    text = reads(asking.home.parent / "data.txt", more)
+    if is_passing:
+        text = text.replace('.expect("no data")', ".unwrap_or_default()")
+    (asking.workspace / "lib/build.rs").write_text(text)
+    with building(asking, SOME_API_TOKEN="x1y2z3") as terminal:
         assert terminal.end() != 0
         assert _ASKS not in terminal.shown
-        assert "it tried to read $HOME/.ssh/id_rsa" in terminal.shown
+        what = "SOME_API_TOKEN" if kind == "variable" else "it tried to read $HOME/.ssh/id_rsa"
+        assert what in terminal.shown
 
 
 @pytest.mark.slow
