@@ -15,6 +15,7 @@ from buildperm.policy.kinds import Kind
 from buildperm.policy.portability import environments
 from buildperm.policy.proposal import Choice, Risk
 from buildperm.policy.rule import Rule
+from buildperm.policy.stable_target import grantable
 
 PROGRAMS_MOST = 5
 """Programs of one installation that are granted one by one where all of it may be read."""
@@ -73,15 +74,14 @@ def choices(bundle: Bundle) -> tuple[Choice, ...]:
     if not bundle.parts:
         return (Choice(title, programs, widening=more),)
     files = exact_rules.of(Kind.READ, bundle.parts)
-    named = ladder.named(bundle.folders)
+    homes = tuple(map(grantable, bundle.folders))
+    named = ladder.named(homes)
     title = f"{title} and {len(files)} file{'s' * (len(files) > 1)} of {named}"
     exact = Choice(title, (*programs, *files), widening=more)
-    folders = tuple(Rule(Kind.READ, f"{folder}/**") for folder in bundle.folders)
+    folders = tuple(Rule(Kind.READ, f"{folder}/**") for folder in homes)
     # A version manager is a dozen scripts: those of its next version are others.
     inside = tuple(
-        rule
-        for rule in programs
-        if rule.pattern.startswith(tuple(f"{each}/" for each in bundle.folders))
+        rule for rule in programs if rule.pattern.startswith(tuple(f"{each}/" for each in homes))
     )
     if len(inside) > PROGRAMS_MOST:
         around = tuple(Rule(Kind.EXEC, rule.pattern) for rule in folders)

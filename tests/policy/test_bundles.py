@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from buildperm.policy import bundles
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.kinds import Kind
+from buildperm.policy.rule import Rule
 
 
 def _access(kind: Kind, target: str, *causes: str, resolved: str = "") -> Access:
@@ -133,3 +134,17 @@ def test_nothing_is_in_two_bundles_and_only_what_a_program_wanted_goes_with_it(
             assert not each.is_direct
         for choice in bundles.choices(bundle):
             assert {rule.kind for rule in choice.rules} <= {Kind.EXEC, Kind.READ}
+
+
+def test_a_program_of_a_crate_is_granted_for_every_registry() -> None:
+    """Each registry has a folder of its own name, and mirrors have others."""
+    crate = "$CARGO_HOME/registry/src/registry.example.org-0123456789abcdef/protoc-bin-3.3.0"
+    program = _access(Kind.EXEC, f"{crate}/bin/protoc")
+    its = _access(Kind.READ, f"{crate}/include/any.proto", program.target)
+
+    (bundle,) = bundles.found([program, its])
+
+    everywhere = "$CARGO_HOME/registry/src/*/protoc-bin-3.3.0"
+    for choice in bundles.choices(bundle):
+        assert all(rule.pattern.startswith(f"{everywhere}/") for rule in choice.rules)
+    assert Rule(Kind.READ, f"{everywhere}/**") in bundles.choices(bundle)[-1].rules
