@@ -32,10 +32,29 @@ def programs(flags: Sequence[str]) -> list[str]:
     found: set[str] = set()
     for option, value in _options(flags):
         name, equals, rest = value.partition("=")
+        name = _name(name)
         is_loaded = (option == "-C" and name in _LINKING) or (option == "-Z" and name == _BACKEND)
         if equals and is_loaded:
             found.update(_paths(rest.split(" ") if name.endswith("args") else [rest]))
     return sorted(found)
+
+
+def backends(flags: Sequence[str]) -> list[str]:
+    """Return the code generators that rustc is to load by path, however it is written.
+
+    A name without a dot is one of the tool chain's own: rustc_interface, `get_codegen_backend`.
+    """
+    found: dict[str, None] = {}
+    for option, value in _options(flags):
+        name, _, rest = value.partition("=")
+        if option == "-Z" and _name(name) == _BACKEND and "." in rest:
+            found[rest] = None
+    return [*found]
+
+
+def _name(option: str) -> str:
+    """Return an option as the documentation writes it; rustc takes `_` for `-`."""
+    return option.replace("_", "-")
 
 
 def _options(flags: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -5,20 +5,25 @@ Always on cannot prevent it: Cargo does what that says before it calls anything 
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from buildperm.cargo import configuration
+from buildperm.cargo import compile_flags, configuration
 from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 _RUSTDOC = "outranks it: documentation and what is tested in it are not held"
 _ASKED = ("rustc", "rustc-workspace-wrapper")
-_LOADER = "LD_"  # ld.so(8), ENVIRONMENT
+_LOADED = "has the compiler load a program when Cargo asks it about a target, unheld"
+_FLAGS = ("rustflags", "rustdocflags")
+_LOADERS = ("LD_", "GCONV_PATH")  # ld.so(8), ENVIRONMENT; iconv(1)
+_SHELLS = ("BASH_FUNC_", "SHELLOPTS")  # bash(1): sh is bash on many machines.
 _SEARCH = "PATH"  # In which a compiler is looked for that is named by a word.
 
 
@@ -68,14 +73,62 @@ def found(folder: Path, cargo_home: Path) -> Iterator[NearerSetting]:
             value = build.get(key)
             if key in build and not (isinstance(value, str) and _is_ours(value)):
                 yield NearerSetting(f"build.{key}", repr(value), root, outcome)
+        for key, value in _backends((root, folder), settings):
+            yield NearerSetting(key, value, root, _LOADED)
         for name in sorted(variables):
             value = repr(variables[name])
-            if name.startswith(_LOADER):
+            if name.startswith(_LOADERS):
                 outcome = "has programs loaded before anything is held"
+                yield NearerSetting(f"env.{name}", value, root, outcome)
+            elif name.startswith(_SHELLS):
+                outcome = "has a shell run it before anything is held"
                 yield NearerSetting(f"env.{name}", value, root, outcome)
             elif name == _SEARCH:
                 outcome = "leads to other programs of the same names before anything is held"
                 yield NearerSetting(f"env.{name}", value, root, outcome)
+
+
+def _backends(roots: Iterable[Path], settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield key and value of what names a code generator that rustc loads by its path.
+
+    Flags do, and so does a file that describes a target: `default-codegen-backend`, rustc_target.
+    """
+    targets = _table(settings, "target")
+    tables = {"build": settings.get("build"), "host": settings.get("host")}
+    tables |= {f"target.{name}": table for name, table in targets.items()}
+    for name, table in tables.items():
+        for key in _FLAGS:
+            flags = table.get(key) if isinstance(table, dict) else None
+            words = flags.split() if isinstance(flags, str) else map(str, flags or ())
+            told = [*words]
+            loaded = [*compile_flags.backends(told), *_of_descriptions(roots, _behind_target(told))]
+            if loaded:
+                yield f"{name}.{key}", repr(loaded)
+    build = _table(settings, "build")
+    named = build.get("target")
+    described = [named] if isinstance(named, str) else map(str, named or ())
+    loaded = _of_descriptions(roots, described)
+    if loaded:
+        yield "build.target", repr(loaded)
+
+
+def _behind_target(flags: list[str]) -> list[str]:
+    joined = [each.removeprefix("--target=") for each in flags if each.startswith("--target=")]
+    return [*joined, *(value for option, value in pairwise(flags) if option == "--target")]
+
+
+def _of_descriptions(roots: Iterable[Path], targets: Iterable[str]) -> list[str]:
+    """Return the code generators that files which describe targets name by their paths."""
+    found: dict[str, None] = {}
+    for target in targets:
+        for root in roots if target.endswith(".json") else ():
+            try:
+                backend = json.loads((root / target).read_bytes())["default-codegen-backend"]
+            except (OSError, ValueError, LookupError, TypeError, RecursionError):
+                continue  # Then rustc cannot read it either.
+            if "." in str(backend):
+                found[f"{target}: {backend}"] = None
+    return [*found]
 
 
 def _table(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:

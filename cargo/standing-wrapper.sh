@@ -49,6 +49,9 @@ case " $* " in
 *" --out-dir "* | *" --out-dir="* | *" -o "* | *" --test "* | *" @"*) ;;
 *)
     [ "$BUILDPERM_PART" = buildperm-rustdoc ] || is_compiler "$1" || prepare --asked
+    case " $* " in # It loads a code generator that is named by its path, or by a file.
+    *codegen[-_]backend=*.* | *.json\ *) prepare --asked ;;
+    esac
     pass "$@"
     ;;
 esac

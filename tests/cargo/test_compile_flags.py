@@ -35,6 +35,7 @@ def test_folders_with_libraries_are_found(flags: str, folders: list[str]) -> Non
         ("-Clink-arg=-Wl,-T,/a/x.ld", ["/a/x.ld"]),
         ("-Clinker-plugin-lto=/a/LLVMgold.so", ["/a/LLVMgold.so"]),
         ("-Zcodegen-backend=/a/backend.so", ["/a/backend.so"]),
+        ("-Z codegen_backend=/a/backend.so", ["/a/backend.so"]),
         ("--remap-path-prefix=/home/me=/x", []),
         ("-Cprofile-use=/a/x.profdata", []),
         ("-Clink-arg=/", []),
@@ -46,3 +47,17 @@ def test_what_is_run_or_loaded_is_found(flags: str, programs: list[str]) -> None
 
 def test_several_words_for_a_linker_are_taken_apart() -> None:
     assert compile_flags.programs(["-Clink-args=-L/a -l b /c.o"]) == ["/a", "/c.o"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "backends"),
+    [
+        ("-Zcodegen-backend=./b.so", ["./b.so"]),
+        ("-Z codegen_backend=b.so -Zcodegen-backend=llvm", ["b.so"]),
+        ("-Zcodegen-backend=cranelift -Zthreads=8 -Cllvm-args=codegen-backend=b.so", []),
+    ],
+)
+def test_a_code_generator_is_a_program_only_where_it_is_named_by_its_path(
+    flags: str, backends: list[str]
+) -> None:
+    assert compile_flags.backends(flags.split()) == backends

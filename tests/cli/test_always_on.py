@@ -788,9 +788,14 @@ def test_a_program_that_a_pull_request_names_is_not_even_asked(
         ("[env]\nLD_PRELOAD = ''\n", "`LD_PRELOAD` in `[env]` of"),
         ("[env]\nPATH = { value = '/usr/bin:/bin', force = true }\n", "`PATH` in `[env]` of"),
         ("[build]\nrustdoc = 'mine'\n", "`build.rustdoc` of"),
-        ("[env]\nLDFLAGS = ''\nCC = 'cc'\n[build]\njobs = 2\n", ""),
+        ("[env]\n'BASH_FUNC_read%%' = ''\n", "`BASH_FUNC_read%25%25` in `[env]` of"),
+        (
+            "[env]\nLDFLAGS = ''\nCC = 'cc'\n"
+            "[build]\njobs = 2\nrustflags = ['-Cdebuginfo=0', '--cfg=a']\n",
+            "",
+        ),
     ],
-    ids=["loader", "search", "rustdoc", "honest"],
+    ids=["loader", "search", "rustdoc", "shell", "honest"],
 )
 def test_a_build_takes_no_setting_that_came_after_enabling(
     machine: PersonsMachine, settings: str, name: str
@@ -826,6 +831,46 @@ def test_a_setting_in_a_file_that_is_included_is_found_when_it_comes(
     built = machine.cargo("check")
     assert built.returncode != 0
     assert "`LD_PRELOAD` in `[env]` of" in built.stderr
+
+
+_LOADED = """
+#include <stdio.h>
+__attribute__((constructor)) static void loaded(void) {
+    FILE *called = fopen(CALLED, "a");
+    if (called) fclose(called);
+}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ("[build]\nrustflags = ['-Zcodegen-backend=LIBRARY']\n", "build.rustflags"),
+        (
+            "[target.'cfg(unix)']\nrustflags = '-Z codegen_backend=LIBRARY'\n",
+            "target.cfg(unix).rustflags",
+        ),
+        ("[build]\nrustflags = ['-Zcodegen-backend=llvm']\n", ""),
+    ],
+    ids=["everywhere", "by-platform", "honest"],
+)
+def test_a_code_generator_that_a_pull_request_names_is_not_loaded(
+    machine: PersonsMachine, settings: str, key: str
+) -> None:
+    machine.enable()
+    called, library = machine.workspace / "called", machine.workspace / "evil.so"
+    source = machine.workspace / "evil.c"
+    source.write_text(_LOADED.replace("CALLED", f'"{called}"'))
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    path = machine.workspace / ".cargo/config.toml"
+    path.parent.mkdir()
+    settings = settings.replace("LIBRARY", str(library))
+    path.write_text(f"{settings}[env]\nRUSTC_BOOTSTRAP = '1'\n")  # As a nightly compiler would.
+    built = machine.cargo("build")
+    assert not called.exists()
+    assert (built.returncode == 0) == (not key), built.stderr
+    assert not key or (f"`{key}` of" in built.stderr and _REFUSED in built.stderr)
 
 
 @pytest.mark.slow

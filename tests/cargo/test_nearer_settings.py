@@ -1,0 +1,35 @@
+"""What a workspace's own configuration of Cargo runs beside what is held."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from buildperm.cargo import nearer_settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "keys"),
+    [
+        ('[build]\ntarget = "mine.json"\n', ["build.target"]),
+        ('[build]\ntarget = ["x86_64-unknown-linux-gnu", "mine.json"]\n', ["build.target"]),
+        ('[build]\nrustflags = ["--target", "mine.json"]\n', ["build.rustflags"]),
+        ('[host]\nrustflags = ["--target=mine.json"]\n', ["host.rustflags"]),
+        ('[build]\ntarget = "honest.json"\n', []),
+        ('[build]\ntarget = "gone.json"\n', []),
+        ('[build]\nrustflags = ["-Zcodegen-backend=cranelift"]\n', []),
+    ],
+)
+def test_a_code_generator_that_the_compiler_loads_by_its_path_is_found(
+    tmp_path: Path, settings: str, keys: list[str]
+) -> None:
+    for name, backend in (("mine", "./evil.so"), ("honest", "cranelift")):
+        described = {"arch": "x86_64", "default-codegen-backend": backend}
+        (tmp_path / f"{name}.json").write_text(json.dumps(described))
+    (tmp_path / ".cargo").mkdir()
+    (tmp_path / ".cargo/config.toml").write_text(settings)
+    found = [*nearer_settings.found(tmp_path, tmp_path / "home")]
+    assert [each.key for each in found] == keys
+    assert all("evil.so" in each.value for each in found)
