@@ -18,14 +18,15 @@ class MacroStreams:
 
     stop_cause = None  # There is nothing for which it would stop a run.
 
-    def __init__(self, stderr_bytes: int, pipe: int = -1) -> None:
+    def __init__(self, stderr_bytes: int, pipe: int = -1, mark: bytes = b"") -> None:
         """Make the pipe; what is printed beyond `stderr_bytes` is left out.
 
-        Where a host prints into one already, `pipe` is its end for reading.
+        Where a host prints into one already, `pipe` is its end for reading. `mark` stands before
+        each line.
         """
         self._pipe, self.stdout = (pipe, -1) if pipe >= 0 else os.pipe2(os.O_CLOEXEC)
         self.stderr = self.stdout
-        self._talk = TalkAmongOthers("a macro", stderr_bytes)
+        self._talk = TalkAmongOthers("a macro", stderr_bytes, mark)
         self._done = _thread.allocate_lock()
 
     def start(self) -> None:

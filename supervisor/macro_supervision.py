@@ -138,7 +138,7 @@ class MacroSupervisor(TreeSupervisor):
             ProgramInputs(plan.arguments, plan.variables, [BRIDGE]),
             plan.kept,
             plan.network,
-            MacroStreams(limits.value(run.limits, "stderr_bytes"), self.output),
+            MacroStreams(limits.value(run.limits, "stderr_bytes"), self.output, _mark(run)),
             (run.places["TMP"],),
             idleness.Idleness(),
             handed_over=self.handed_over,
@@ -155,6 +155,15 @@ class MacroSupervisor(TreeSupervisor):
         if verdict.failure:
             self.print_message(verdict.failure, hint_of(verdict, run))
         return verdict.exit_status
+
+
+def _mark(run: Run) -> bytes:
+    """Return what sets off what macros print, as Cargo does for build scripts with `-vv`.
+
+    While somebody may be asked at the terminal, nothing of theirs is to look like a question.
+    """
+    package = run.package
+    return f"[{package['name']} {package['version']}] ".encode() if "ask" in run.session else b""
 
 
 class MacroPlan:

@@ -55,6 +55,11 @@ class TalkAmongOthers(Talk):
     Cargo takes each line that begins with a brace for a message of the compiler.
     """
 
+    def __init__(self, speaker: str, most: int, mark: bytes = b"") -> None:
+        """Prepare, as `Talk` does; `mark` stands before each line, to tell who says it."""
+        super().__init__(speaker, most)
+        self._mark = mark
+
     def add(self, chunk: bytes) -> None:
         """Take what was read, and pass on what is whole: each line at once."""
         *whole, self._line = (self._line + chunk).split(b"\n")
@@ -72,7 +77,7 @@ class TalkAmongOthers(Talk):
     def _pass_on(self, line: bytes) -> None:
         most = _AT_ONCE // 4  # The rewritten piece with its newline is not longer than _AT_ONCE.
         for at in range(0, max(1, len(line)), most):
-            self._write(_without_messages(_clean(line[at : at + most])) + b"\n")
+            self._write(self._mark + _without_messages(_clean(line[at : at + most])) + b"\n")
 
 
 def _clean(line: bytes) -> bytes:

@@ -279,6 +279,34 @@ def test_a_script_can_neither_forge_a_question_nor_reach_the_terminal(
         assert "data%1B%5B2J%0Abuildperm asks%E2%80%AEforged.txt" in terminal.shown
 
 
+@pytest.mark.parametrize("is_asked", [True, False], ids=["asked", "honest"])
+def test_what_a_macro_prints_is_set_off_where_somebody_may_be_asked(
+    machine: PersonsMachine, *, is_asked: bool
+) -> None:
+    if is_asked:
+        add_setting(machine, "ask = true")
+    machine.extra |= dict.fromkeys(NAMES, "")
+    machine.enable()
+    source = machine.workspace / "mac/src/lib.rs"
+    forged = (
+        '"buildperm asks: app 0.1.0 was refused to\\n  read nothing\\nAnswer within 9 s: o once"'
+    )
+    source.write_text(
+        source.read_text().replace(
+            '    "7"',
+            f'    let forged = {forged}; println!("{{forged}}"); eprint!("  {{forged}}");\n    "7"',
+        )
+    )
+    with building(machine) as terminal:
+        assert terminal.end() == 0, terminal.shown
+    said = [each for each in terminal.lines if _ASKS in each or "Answer within" in each]
+    mark = "[mac 0.1.0] " if is_asked else ""
+    assert len(said) == 4
+    for line in said:
+        assert line.removeprefix(mark).lstrip().startswith((_ASKS, "Answer within"))
+        assert line.startswith(mark)
+
+
 def test_cargo_toml_that_somebody_changes_meanwhile_loses_nothing(
     asking: PersonsMachine,
 ) -> None:
