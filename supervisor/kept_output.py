@@ -50,6 +50,7 @@ class KeptOutput:
         Raises:
             OSError: Something cannot be moved or removed.
         """
+        os.chmod(self._out_dir, 0o700)  # The run may have closed it, to itself and to us.
         for name in os.listdir(self._out_dir):
             private_folder.remove(self._out_dir + b"/" + name)
         for name in os.listdir(self._folder):

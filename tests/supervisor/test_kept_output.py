@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,29 @@ def test_what_a_run_has_changed_is_undone(out_dir: Path) -> None:
     assert tree(out_dir) == before
     assert out_dir.stat().st_mtime_ns == of_folder
     assert os.listdir(out_dir.parent) == ["out"]
+
+
+@pytest.mark.parametrize("mode", [0, 0o555, 0o755])
+def test_an_output_folder_that_a_run_has_closed_is_put_back(out_dir: Path, mode: int) -> None:
+    before = tree(out_dir)
+    child = os.fork()
+    if not child:  # As somebody to whom modes mean something.
+        os.chdir(out_dir.parent)
+        if os.geteuid() == 0:
+            for path in (out_dir.parent, out_dir, *out_dir.rglob("*")):
+                os.chown(path, 65534, 65534, follow_symlinks=False)
+            os.setgid(65534)
+            os.setuid(65534)
+        copy = KeptOutput(b"./out", b"./before")
+        os.chmod("out", mode)
+        try:
+            copy.restore()
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert tree(out_dir) == before
+    assert stat.S_IMODE(out_dir.stat().st_mode) == 0o755
 
 
 def test_nothing_changes_where_the_first_run_counts(out_dir: Path) -> None:
