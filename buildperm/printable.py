@@ -40,6 +40,9 @@ _IGNORABLE = frozenset(
         ),
     )
 )
+# Symbols that are drawn as blanks. In output they stay: there are pictures made of Braille.
+_BLANK = frozenset("\N{BRAILLE PATTERN BLANK}\N{MUSICAL SYMBOL NULL NOTEHEAD}")
+_UNSEEN = _IGNORABLE | _BLANK
 # They choose between two pictures of the character before them, which a log may leave to a program.
 _EMOJI_STYLES = "\N{VARIATION SELECTOR-15}\N{VARIATION SELECTOR-16}"
 # Categories that no file which others read again may hold.
@@ -67,7 +70,7 @@ _PARAMETERS = bytes(range(0x20, 0x40))  # ECMA-48: parameter and intermediate by
 
 def is_visible(text: str) -> bool:
     """Tell whether every character of `text` is visible."""
-    return text.isprintable() and (text.isascii() or _IGNORABLE.isdisjoint(text))
+    return text.isprintable() and (text.isascii() or _UNSEEN.isdisjoint(text))
 
 
 def is_nameable(text: str) -> bool:
@@ -195,7 +198,8 @@ def _in_ascii(text: str) -> str:
 
 
 def _kept(character: str) -> str:
-    if is_visible(character) or character == "\t" or character in _EMOJI_STYLES:
+    is_harmless = character == "\t" or character in _EMOJI_STYLES or character in _BLANK
+    if is_harmless or is_visible(character):
         return character
     return " " if character.isspace() else ""
 

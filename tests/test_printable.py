@@ -83,6 +83,7 @@ class Terminal(io.StringIO):
         ("\udcff\ud800", "%FF%ED%A0%80"),  # A byte that is no UTF-8, half of a pair.
         ("\ufffe\U0010ffff\ue000", "%EF%BF%BE%F4%8F%BF%BF%EE%80%80"),
         ("a\u00a0b\ufe0fc\u3164d", "a%C2%A0b%EF%B8%8Fc%E3%85%A4d"),  # Nothing is drawn for them.
+        ("a\u2800b\U0001d159\u28ff", "a%E2%A0%80b%F0%9D%85%99\u28ff"),  # Or a blank.
         ("\U000e0061\U000e0100\u034f", "%F3%A0%81%A1%F3%A0%84%80%CD%8F"),
         ("100%0A", "100%0A"),  # Text in notation stays as it is.
     ],
@@ -138,6 +139,7 @@ def test_shortened_text_says_where_it_was_cut(raw: str, most: int) -> None:
         ("a\u00a0b".encode(), b"a b"),
         ("a\ufe00b\u3164c\U000e0100d\U000e0061e".encode(), b"abcde"),
         ("\u26a0\ufe0f warning".encode(), "\u26a0\ufe0f warning".encode()),
+        ("\u28ff\u2800\u28ff".encode(), "\u28ff\u2800\u28ff".encode()),  # A picture.
         (b"\x1b", b""),
         (b"\x1b[", b""),
     ],
@@ -151,7 +153,9 @@ def test_what_was_cleaned_is_harmless_text_and_stays_as_it_is(raw: bytes) -> Non
     found = cleaned(raw)
 
     assert cleaned(found) == found
-    assert all(is_visible(each) or each in "\t\ufe0e\ufe0f" for each in found.decode())
+    assert all(
+        is_visible(each) or each in "\t\ufe0e\ufe0f\u2800\U0001d159" for each in found.decode()
+    )
 
 
 @pytest.mark.parametrize(

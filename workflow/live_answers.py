@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from enum import StrEnum
@@ -40,6 +41,7 @@ _EVIDENCE_MOST = 5  # Lines; the rest is counted.
 _LONGEST = 200  # Characters of one of them.
 _MOST = 2000  # Characters of what is asked about: the rest of a question has to stay in sight.
 _GRACE_S = 10  # Behind the time for an answer: then something hangs.
+_PADDING = re.compile(" {3,}")
 _OFFERED = "o once, a always, d deny, Enter refuses, q refuses all"
 
 
@@ -213,7 +215,7 @@ def _asked(terminal: QuestionTerminal, proposal: Proposal, place: str, seconds: 
         NobodyAnswersError: Nobody answers it.
     """
     choice = proposal.suggestion
-    terminal.print_lines(*map(shown, _question(proposal, choice, place)))
+    terminal.print_lines(*(_unpadded(shown(line)) for line in _question(proposal, choice, place)))
     terminal.settle()
     until_s = time.monotonic() + seconds
     signal.alarm(seconds + _GRACE_S)  # The terminal may take nothing any more: tcflow(3).
@@ -243,6 +245,15 @@ def _question(proposal: Proposal, choice: Choice, place: str) -> Iterator[str]:
     yield from (f"    {line}" for line in rule_lines(proposal, choice)[1:])
     if choice.widening:
         yield f"    {choice.widening}"
+
+
+def _unpadded(line: str) -> str:
+    """Write the blanks in notation with which a name could fill the rest of a terminal's line.
+
+    What stands behind them would begin a line, like one of ours.
+    """
+    text = line.lstrip(" ")
+    return line[: len(line) - len(text)] + _PADDING.sub(lambda found: "%20" * len(found[0]), text)
 
 
 def _limited(lines: Sequence[str]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import time
@@ -248,7 +249,9 @@ def test_pasted_lines_are_no_answer(asking: PersonsMachine) -> None:
 def test_a_script_can_neither_forge_a_question_nor_reach_the_terminal(
     asking: PersonsMachine,
 ) -> None:
-    data = asking.home.parent / "data\x1b[2J\nbuildperm asks\u202eforged.txt"
+    padding = " " * 90 + "\u2800" * 20
+    name = f"data\x1b[2J\nbuildperm asks\u202eforged{padding}risk: low.txt"
+    data = asking.home.parent / name
     data.write_text("of somebody else")
     forged = "buildperm asks: app 0.1.0 was refused to\\n  read nothing\\nAnswer (o, a, d): "
     more = f"""
@@ -264,7 +267,7 @@ def test_a_script_can_neither_forge_a_question_nor_reach_the_terminal(
     """
     text = reads(Path("DATA"), more)
     text = text.replace('"DATA"', json.dumps(str(data)).replace("\\u001b", "\\x1b"))
-    text = text.replace("\\u202e", "\\u{202e}")
+    text = re.sub(r"\\u(202e|2800)", r"\\u{\1}", text)
     (asking.workspace / "lib/build.rs").write_text(text)
     command = ["cargo", "build", "-vv"]
     with asked(command, asking.workspace, asking.variables()) as terminal:
@@ -276,7 +279,10 @@ def test_a_script_can_neither_forge_a_question_nor_reach_the_terminal(
         begun = [line for line in terminal.lines if line.startswith((_ASKS, "Answer"))]
         assert len(begun) == 2, terminal.lines  # Those that are true: all else is set off by Cargo.
         assert begun[0].startswith(f"{_ASKS}: lib 0.1.0 ")
-        assert "data%1B%5B2J%0Abuildperm asks%E2%80%AEforged.txt" in terminal.shown
+        assert "data%1B%5B2J%0Abuildperm asks%E2%80%AEforged%20%20" in terminal.shown
+        assert "%E2%A0%80risk: low.txt" in terminal.shown
+        question = terminal.shown.partition(f"{_ASKS}: lib")[2].partition("Answer")[0]
+        assert not re.search(r"[ \u2800]{5}", question)  # That would begin a line, at some width.
 
 
 @pytest.mark.parametrize("is_asked", [True, False], ids=["asked", "honest"])
