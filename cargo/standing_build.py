@@ -82,7 +82,9 @@ def session_of(
         is_standing=True,
     )
     session["left_open"] = [*session.get("left_open", ()), *mode.why]
-    if ask_s and target.on is not None:
+    # Macros within a compiler that is held write what they like to Cargo's terminal.
+    is_forgeable = mode.programs is not None and mode.macros == "inside"
+    if ask_s and target.on is not None and not is_forgeable:
         session["ask"] = os.fsencode(target.on)
         session["ask_timeout_s"] = ask_s
     return session
