@@ -25,6 +25,7 @@ _FLAGS = ("rustflags", "rustdocflags")
 _LOADERS = ("LD_", "GCONV_PATH")  # ld.so(8), ENVIRONMENT; iconv(1)
 _SHELLS = ("BASH_FUNC_", "SHELLOPTS")  # bash(1): sh is bash on many machines.
 _SEARCH = "PATH"  # In which a compiler is looked for that is named by a word.
+_PROXIED = ("RUSTUP_HOME", "RUSTUP_TOOLCHAIN")  # What a proxy of rustup starts, the rustup book.
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +77,21 @@ def found(folder: Path, cargo_home: Path) -> Iterator[NearerSetting]:
         for key, value in _backends((root, folder), settings):
             yield NearerSetting(key, value, root, _LOADED)
         for name in sorted(variables):
-            value = repr(variables[name])
-            if name.startswith(_LOADERS):
-                outcome = "has programs loaded before anything is held"
-                yield NearerSetting(f"env.{name}", value, root, outcome)
-            elif name.startswith(_SHELLS):
-                outcome = "has a shell run it before anything is held"
-                yield NearerSetting(f"env.{name}", value, root, outcome)
-            elif name == _SEARCH:
-                outcome = "leads to other programs of the same names before anything is held"
-                yield NearerSetting(f"env.{name}", value, root, outcome)
+            if outcome := _of_variable(name):
+                yield NearerSetting(f"env.{name}", repr(variables[name]), root, outcome)
+
+
+def _of_variable(name: str) -> str:
+    """Say what comes of a variable that Cargo sets for what it calls; mostly nothing, empty."""
+    if name.startswith(_LOADERS):
+        return "has programs loaded before anything is held"
+    if name.startswith(_SHELLS):
+        return "has a shell run it before anything is held"
+    if name in _PROXIED:
+        return "leads rustup to another compiler before anything is held"
+    if name == _SEARCH:
+        return "leads to other programs of the same names before anything is held"
+    return ""
 
 
 def _backends(roots: Iterable[Path], settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

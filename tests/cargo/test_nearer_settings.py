@@ -33,3 +33,22 @@ def test_a_code_generator_that_the_compiler_loads_by_its_path_is_found(
     found = [*nearer_settings.found(tmp_path, tmp_path / "home")]
     assert [each.key for each in found] == keys
     assert all("evil.so" in each.value for each in found)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_found"),
+    [
+        *((name, True) for name in ("LD_AUDIT", "GCONV_PATH", "BASH_FUNC_read%%", "SHELLOPTS")),
+        *((name, True) for name in ("RUSTUP_TOOLCHAIN", "RUSTUP_HOME", "PATH")),
+        *((name, False) for name in ("RUSTUP_DIST_SERVER", "LDFLAGS", "SHELL", "CC", "MY_PATH")),
+    ],
+)
+def test_a_variable_that_leads_to_other_code_is_found(
+    tmp_path: Path, name: str, *, is_found: bool
+) -> None:
+    (tmp_path / ".cargo").mkdir()
+    (tmp_path / ".cargo/config.toml").write_text(
+        f"[env]\n'{name}' = {{ value = 'x', force = true }}\n"
+    )
+    found = [*nearer_settings.found(tmp_path, tmp_path / "home")]
+    assert [each.key for each in found] == ([f"env.{name}"] if is_found else [])
