@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _RUSTDOC = "outranks it: documentation and what is tested in it are not held"
 _ASKED = ("rustc", "rustc-workspace-wrapper")
 _LOADED = "has the compiler load a program when Cargo asks it about a target, unheld"
+_TOKEN = "names a program that Cargo runs for a registry's token, unheld"  # noqa: S105
+_BROWSER = "names a program that `cargo doc --open` runs, unheld"
+_BESIDE = (_TOKEN, _BROWSER)
+_RUNS_COMMAND = "cargo:token-from-stdout"
 _FLAGS = ("rustflags", "rustdocflags")
 _LOADERS = ("LD_", "GCONV_PATH")  # ld.so(8), ENVIRONMENT; iconv(1)
 _SHELLS = ("BASH_FUNC_", "SHELLOPTS")  # bash(1): sh is bash on many machines.
@@ -56,7 +60,8 @@ def unheld(folder: Path, cargo_home: Path, environment: Mapping[str, str]) -> It
         if environment.get(name) and configuration.wrapped_by(environment[name]) is None:
             yield f"{name} in the environment {_RUSTDOC}"
     for setting in found(folder, cargo_home):
-        if setting.key != "build.rustc-wrapper":  # That has a sentence of its own.
+        # The wrapper has a sentence of its own, and whoever gives Cargo a token compiles nothing.
+        if setting.key != "build.rustc-wrapper" and setting.outcome not in _BESIDE:
             yield f"{setting.name} {setting.outcome}"
 
 
@@ -76,6 +81,10 @@ def found(folder: Path, cargo_home: Path) -> Iterator[NearerSetting]:
                 yield NearerSetting(f"build.{key}", repr(value), root, outcome)
         for key, value in _backends((root, folder), settings):
             yield NearerSetting(key, value, root, _LOADED)
+        for key, value in _providers(settings):
+            yield NearerSetting(key, value, root, _TOKEN)
+        if "browser" in (table := _table(settings, "doc")):
+            yield NearerSetting("doc.browser", repr(table["browser"]), root, _BROWSER)
         for name in sorted(variables):
             if outcome := _of_variable(name):
                 yield NearerSetting(f"env.{name}", repr(variables[name]), root, outcome)
@@ -116,6 +125,34 @@ def _backends(roots: Iterable[Path], settings: Mapping[str, Any]) -> Iterator[tu
     loaded = _of_descriptions(roots, described)
     if loaded:
         yield "build.target", repr(loaded)
+
+
+def _providers(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield key and value of each program that Cargo asks for tokens.
+
+    Its own are none, but for the one that runs a command: Cargo book, "Registry Authentication".
+    """
+    registry, registries = _table(settings, "registry"), _table(settings, "registries")
+    told = {
+        f"credential-alias.{name}": each
+        for name, each in _table(settings, "credential-alias").items()
+    }
+    told["registry.credential-provider"] = registry.get("credential-provider")
+    for name, table in registries.items():
+        if isinstance(table, dict):
+            told[f"registries.{name}.credential-provider"] = table.get("credential-provider")
+    several = registry.get("global-credential-providers")
+    if isinstance(several, list) and not all(map(_is_cargos, several)):
+        yield "registry.global-credential-providers", repr(several)
+    for key, value in told.items():
+        first = value[0] if isinstance(value, list) and value else value
+        if value is not None and not _is_cargos(first):
+            yield key, repr(value)
+
+
+def _is_cargos(provider: object) -> bool:
+    words = provider.split() if isinstance(provider, str) else []
+    return bool(words) and words[0].startswith("cargo:") and words[0] != _RUNS_COMMAND
 
 
 def _behind_target(flags: list[str]) -> list[str]:

@@ -52,3 +52,35 @@ def test_a_variable_that_leads_to_other_code_is_found(
     )
     found = [*nearer_settings.found(tmp_path, tmp_path / "home")]
     assert [each.key for each in found] == ([f"env.{name}"] if is_found else [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "keys"),
+    [
+        (
+            '[registries.mine]\ncredential-provider = "./evil --now"\n',
+            ["registries.mine.credential-provider"],
+        ),
+        ('[registry]\ncredential-provider = ["./evil"]\n', ["registry.credential-provider"]),
+        (
+            '[registry]\nglobal-credential-providers = ["cargo:token", "./evil"]\n',
+            ["registry.global-credential-providers"],
+        ),
+        (
+            '[credential-alias]\nmine = ["cargo:token-from-stdout", "./evil"]\n',
+            ["credential-alias.mine"],
+        ),
+        ('[doc]\nbrowser = ["./evil"]\n', ["doc.browser"]),
+        ('[registries.mine]\nindex = "sparse+https://example.org/"\n', []),
+        ('[registries.mine]\ncredential-provider = "cargo:token"\n', []),
+        ('[registry]\nglobal-credential-providers = ["cargo:token", "cargo:libsecret"]\n', []),
+    ],
+)
+def test_a_program_that_cargo_runs_beside_a_build_is_found(
+    tmp_path: Path, settings: str, keys: list[str]
+) -> None:
+    (tmp_path / ".cargo").mkdir()
+    (tmp_path / ".cargo/config.toml").write_text(settings)
+    found = [*nearer_settings.found(tmp_path, tmp_path / "home")]
+    assert [each.key for each in found] == keys
+    assert not [*nearer_settings.unheld(tmp_path, tmp_path / "home", {})]  # It compiles nothing.
