@@ -23,7 +23,8 @@ _ASKED = ("rustc", "rustc-workspace-wrapper")
 _LOADED = "has the compiler load a program when Cargo asks it about a target, unheld"
 _TOKEN = "names a program that Cargo runs for a registry's token, unheld"  # noqa: S105
 _BROWSER = "names a program that `cargo doc --open` runs, unheld"
-_BESIDE = (_TOKEN, _BROWSER)
+_ALIAS = "brings a configuration along, which may name programs that run unheld"
+_BESIDE = (_TOKEN, _BROWSER, _ALIAS)
 _RUNS_COMMAND = "cargo:token-from-stdout"
 _FLAGS = ("rustflags", "rustdocflags")
 _LOADERS = ("LD_", "GCONV_PATH")  # ld.so(8), ENVIRONMENT; iconv(1)
@@ -60,7 +61,8 @@ def unheld(folder: Path, cargo_home: Path, environment: Mapping[str, str]) -> It
         if environment.get(name) and configuration.wrapped_by(environment[name]) is None:
             yield f"{name} in the environment {_RUSTDOC}"
     for setting in found(folder, cargo_home):
-        # The wrapper has a sentence of its own, and whoever gives Cargo a token compiles nothing.
+        # The wrapper has a sentence of its own, and so have aliases that name one; whoever gives
+        # Cargo a token compiles nothing.
         if setting.key != "build.rustc-wrapper" and setting.outcome not in _BESIDE:
             yield f"{setting.name} {setting.outcome}"
 
@@ -81,6 +83,10 @@ def found(folder: Path, cargo_home: Path) -> Iterator[NearerSetting]:
                 yield NearerSetting(f"build.{key}", repr(value), root, outcome)
         for key, value in _backends((root, folder), settings):
             yield NearerSetting(key, value, root, _LOADED)
+        for name, value in _table(settings, "alias").items():
+            words = value.split() if isinstance(value, str) else map(str, value or ())
+            if any(word == "--config" or word.startswith("--config=") for word in words):
+                yield NearerSetting(f"alias.{name}", repr(value), root, _ALIAS)
         for key, value in _providers(settings):
             yield NearerSetting(key, value, root, _TOKEN)
         if "browser" in (table := _table(settings, "doc")):

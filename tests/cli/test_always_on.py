@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -831,6 +832,24 @@ def test_a_setting_in_a_file_that_is_included_is_found_when_it_comes(
     built = machine.cargo("check")
     assert built.returncode != 0
     assert "`LD_PRELOAD` in `[env]` of" in built.stderr
+
+
+@pytest.mark.slow
+def test_a_program_that_an_alias_of_a_pull_request_names_is_not_even_asked(
+    machine: PersonsMachine,
+) -> None:
+    machine.enable()
+    program, called = noting_program(machine)
+    path = machine.workspace / ".cargo/config.toml"
+    path.parent.mkdir()
+    path.write_text('[alias]\nhonest = "check --all"\n')
+    assert machine.cargo("honest").returncode == 0
+    words = json.dumps(["check", "--config", f"build.rustc='{program}'"])
+    path.write_text(f"[alias]\nhonest = {words}\n")
+    built = machine.cargo("honest")
+    assert built.returncode != 0
+    assert "`alias.honest` of Cargo's configuration in" in built.stderr
+    assert not called.exists()
 
 
 _LOADED = """
