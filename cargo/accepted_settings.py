@@ -7,11 +7,13 @@ that was not there when the workspace was enrolled.
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 from buildperm.cargo import nearer_settings
 from buildperm.cargo.standing_state import digest, replace_text
 from buildperm.errors import BuildpermError
+from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,7 +55,9 @@ def _kept(place: Path, root: Path) -> Path:
     return place / "accepted" / f"{digest(str(root))}.json"
 
 
-def refuse_unknown(place: Path, folder: Path, cargo_home: Path, owner: Path | None) -> None:
+def refuse_unknown(
+    place: Path, folder: Path, cargo_home: Path, owner: Path | None, call: Iterable[str] = ()
+) -> None:
     """Refuse what a configuration nearer than ours has run unheld, unless that was accepted.
 
     Args:
@@ -61,15 +65,25 @@ def refuse_unknown(place: Path, folder: Path, cargo_home: Path, owner: Path | No
         folder: Where Cargo was started.
         cargo_home: Whose configuration is ours.
         owner: The workspace that is enrolled; None where the baseline holds.
+        call: What Cargo asks a compiler, if it does.
 
     Raises:
         BuildpermError: Something is not accepted.
     """
-    found = unknown(place, owner, nearer_settings.found(folder, cargo_home))
+    settings = [*nearer_settings.found(folder, cargo_home)]
+    found = unknown(place, owner, settings)
     if found:
         was = "was not there when always on was enabled here" if owner else "was not accepted"
         raise BuildpermError(
             f"{found[0].name} {found[0].outcome}, and {was}",
             hint="Look at what that names. If you want it, run `buildperm enable` in this "
             "workspace; if not, remove it.",
+        )
+    loaded = nearer_settings.named_by_call(call, settings)
+    if loaded:
+        raise BuildpermError(
+            f"rustc would load a code generator that the file of a target names: "
+            f"`{encode(os.fsencode(loaded[0]))}`",
+            hint="Look at that file. If you want it, name it as `build.target` in Cargo's "
+            "configuration, and run `buildperm enable` in this workspace.",
         )

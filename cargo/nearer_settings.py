@@ -9,6 +9,7 @@ import json
 import os
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from buildperm.cargo import compile_flags, configuration
@@ -16,7 +17,6 @@ from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
 _RUSTDOC = "outranks it: documentation and what is tested in it are not held"
 _ASKED = ("rustc", "rustc-workspace-wrapper")
@@ -107,6 +107,19 @@ def _of_variable(name: str) -> str:
     if name == _SEARCH:
         return "leads to other programs of the same names before anything is held"
     return ""
+
+
+def named_by_call(call: Iterable[str], settings: Iterable[NearerSetting]) -> list[str]:
+    """Return code generators of a target that a command line names, and no setting does.
+
+    Args:
+        call: What Cargo asks a compiler.
+        settings: What was found where Cargo runs.
+    """
+    told = [each.value for each in settings if each.outcome == _LOADED]
+    targets = _behind_target([*call])
+    others = (each for each in targets if not any(os.path.basename(each) in text for text in told))
+    return _of_descriptions((Path(),), others)
 
 
 def _backends(roots: Iterable[Path], settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

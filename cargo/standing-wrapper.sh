@@ -50,7 +50,7 @@ case " $* " in
 *)
     [ "$BUILDPERM_PART" = buildperm-rustdoc ] || is_compiler "$1" || prepare --asked
     case " $* " in # It loads a code generator that is named by its path, or by a file.
-    *codegen[-_]backend=*.* | *.json\ *) prepare --asked ;;
+    *codegen[-_]backend=*.* | *.json\ *) prepare --asked "$@" ;;
     esac
     pass "$@"
     ;;

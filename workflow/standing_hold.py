@@ -5,8 +5,8 @@ buildperm is always on. It finds out which workspace that Cargo builds, and lead
 see `cargo.standing_state`. What was found out before, and still is so, is found again quickly:
 until then nothing is imported that takes long.
 
-With the one word `--asked` behind, Cargo only asks a program what it is that is not known for a
-compiler. Nothing is prepared, but that program may be refused.
+With the word `--asked` behind, Cargo only asks a program that is not known for a compiler, or has
+one load what the rest of the words names. Nothing is prepared, but that may be refused.
 """
 
 from __future__ import annotations
@@ -45,12 +45,13 @@ def main(words: Sequence[str]) -> int:
     if invocation is None:
         sys.stderr.write("buildperm: the Cargo that was to be held has ended\n")
         return _CANNOT
-    spelt = "" if call == [_ASKED] else spelt_target.find(call, os.environ)
+    is_asked = call[:1] == [_ASKED]
+    spelt = "" if is_asked else spelt_target.find(call, os.environ)
     # A project sets what it likes for compilers and scripts (`[env]`): where a cache is, and PATH.
     os.environ.clear()
     os.environ.update(invocation.environment)
-    if call == [_ASKED]:
-        return _told(lambda: _look(place, invocation))
+    if is_asked:
+        return _told(lambda: _look(place, invocation, call[1:]))
     kept = place / "contexts" / f"{_digest((*invocation.lasting, spelt))}.json"
     found = known_context.still_true(kept)
     if found is not None and Path(found.folder, "buildperm-rustc-wrapper").exists():
@@ -74,8 +75,8 @@ def _told(work: Callable[[], None]) -> int:
     return 0
 
 
-def _look(place: Path, invocation: CargoInvocation) -> None:
-    """See whether a program may run that a Cargo asks what it is."""
+def _look(place: Path, invocation: CargoInvocation, call: Sequence[str]) -> None:
+    """See whether a program may run that a Cargo asks what it is, or what it loads then."""
     from buildperm.cargo import accepted_settings, arguments, standing_state, toolchain
 
     state = standing_state.read(place)
@@ -83,7 +84,7 @@ def _look(place: Path, invocation: CargoInvocation) -> None:
     enrolled = state.enrolled(folder)
     if enrolled is not None or state.others == "baseline":
         home = toolchain.cargo_home(folder, invocation.environment)
-        accepted_settings.refuse_unknown(place, folder, home, enrolled)
+        accepted_settings.refuse_unknown(place, folder, home, enrolled, call)
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from buildperm.cargo.accepted_settings import accept, unknown
-from buildperm.cargo.nearer_settings import NearerSetting
+import pytest
+
+from buildperm.cargo.accepted_settings import accept, refuse_unknown, unknown
+from buildperm.cargo.nearer_settings import NearerSetting, found
+from buildperm.errors import BuildpermError
 
 ROOT = Path("/home/me/space")
 
@@ -40,3 +44,22 @@ def test_a_broken_memory_accepts_nothing(tmp_path: Path) -> None:
     for text in ("[", "{}", '["a"]', "3"):
         kept.write_text(text)
         assert unknown(tmp_path, ROOT, [setting()]) == (setting(),)
+
+
+def test_a_target_of_a_command_line_has_nothing_loaded(tmp_path: Path) -> None:
+    home, root = tmp_path / "home", tmp_path / "space"
+    (root / ".cargo").mkdir(parents=True)
+    for name, backend in (("mine", "./evil.so"), ("honest", "cranelift")):
+        (root / f"{name}.json").write_text(json.dumps({"default-codegen-backend": backend}))
+    ask = ["rustc", "-", "--print=cfg", "--target"]
+    refuse_unknown(home, root, home, root, [*ask, str(root / "honest.json")])
+    refuse_unknown(home, root, home, root, [*ask, "x86_64-unknown-linux-gnu"])
+    with pytest.raises(BuildpermError, match=r"mine\.json: \./evil\.so"):
+        refuse_unknown(home, root, home, root, [*ask, str(root / "mine.json")])
+
+    (root / ".cargo/config.toml").write_text('[build]\ntarget = "mine.json"\n')
+    with pytest.raises(BuildpermError, match="was not there when always on was enabled"):
+        refuse_unknown(home, root, home, root, [*ask, str(root / "mine.json")])
+    home.mkdir()
+    accept(home, root, root, found(root, home))  # After a look at it.
+    refuse_unknown(home, root, home, root, [*ask, str(root / "mine.json")])
