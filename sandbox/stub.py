@@ -31,7 +31,12 @@ _SHELLS = (b"/bin/sh", b"/bin/bash -p", b"/usr/bin/bash -p", b"/usr/local/bin/ba
 _ENV = b"/usr/bin/env"
 _SEARCHED = b"LD_LIBRARY_PATH"
 _SET_ASIDE = b"-S -u LD_LIBRARY_PATH BUILDPERM_LIBRARIES=${LD_LIBRARY_PATH} "
-_PROBE = {b"A.B": b"kept", b"A-B": b"kept", b"PATH": os.fsencode(os.defpath)}
+_PROBE = {
+    b"A.B": b"kept",
+    b"A-B": b"kept",
+    b"BASH_FUNC_true%%": b"() { return 1; }",  # As bash writes it; as `sh` it takes it, too.
+    b"PATH": os.fsencode(os.defpath),
+}
 
 _STUB = b"""\
 #!%(interpreter)s
@@ -102,10 +107,11 @@ _MARK = b"buildperm-stub:\0" + bytes(8)
 
 @functools.cache
 def shell() -> bytes:
-    """Name a shell that passes on every variable, with its options.
+    """Name a shell that passes on every variable and runs none, with its options.
 
-    dash drops those whose names are no identifiers, such as `CARGO_BIN_EXE_my-prog`, which
-    integration tests are compiled with. So each shell is asked.
+    A project may set what it likes (`[env]`), and bash runs functions that come so. dash drops what
+    has a name that is no identifier, such as `CARGO_BIN_EXE_my-prog`, which integration tests are
+    compiled with. So each shell is asked.
 
     Raises:
         CannotEnforceError: There is none.
@@ -113,7 +119,7 @@ def shell() -> bytes:
     for words in _SHELLS:
         try:
             ran = subprocess.run(
-                [*words.split(), b"-c", b"exec env"],
+                [*words.split(), b"-c", b"true && exec env"],
                 env=_PROBE,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

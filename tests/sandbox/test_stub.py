@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from buildperm.errors import CannotEnforceError
+from buildperm.sandbox import stub as stubs
 from buildperm.sandbox.stub import SUPERVISOR, stub
 
 
@@ -28,6 +31,21 @@ def test_any_path_survives_the_shell(tmp_path: Path, name: str) -> None:
     assert ended.stdout == os.fsencode(session) + b"\n"
     assert text.count(b"\n# real:") == 0
     assert os.fsencode(sys.executable) in text
+
+
+def test_no_shell_is_taken_that_runs_what_the_environment_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On many machines sh is bash."""
+    bash = shutil.which("bash")
+    assert bash is not None
+    (tmp_path / "sh").symlink_to(bash)
+    as_sh, honest = os.fsencode(tmp_path / "sh"), os.fsencode(bash) + b" -p"
+    monkeypatch.setattr(stubs, "_SHELLS", (as_sh, honest))
+    assert stubs.shell.__wrapped__() == honest
+    monkeypatch.setattr(stubs, "_SHELLS", (as_sh,))
+    with pytest.raises(CannotEnforceError):
+        stubs.shell.__wrapped__()
 
 
 def test_a_path_with_a_line_break_is_refused() -> None:
