@@ -25,7 +25,10 @@ SUPERVISOR = os.path.join(
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "supervisor", "main.py"
 )
 
-_SHELLS = (b"/bin/sh", b"/bin/bash -p", b"/usr/bin/bash -p", b"/usr/local/bin/bash -p")
+_SHELLS = (
+    *(b"/bin/sh", b"/bin/sh -p"),  # There is nothing else on NixOS, where it is bash.
+    *(b"/bin/bash -p", b"/usr/bin/bash -p", b"/usr/local/bin/bash -p"),
+)
 """The quickest first. With `-p`, bash runs no file and no function that the environment names."""
 
 _ENV = b"/usr/bin/env"

@@ -40,9 +40,10 @@ def test_no_shell_is_taken_that_runs_what_the_environment_holds(
     bash = shutil.which("bash")
     assert bash is not None
     (tmp_path / "sh").symlink_to(bash)
-    as_sh, honest = os.fsencode(tmp_path / "sh"), os.fsencode(bash) + b" -p"
-    monkeypatch.setattr(stubs, "_SHELLS", (as_sh, honest))
-    assert stubs.shell.__wrapped__() == honest
+    as_sh = os.fsencode(tmp_path / "sh")
+    for honest in (as_sh + b" -p", os.fsencode(bash) + b" -p"):
+        monkeypatch.setattr(stubs, "_SHELLS", (as_sh, honest))
+        assert stubs.shell.__wrapped__() == honest
     monkeypatch.setattr(stubs, "_SHELLS", (as_sh,))
     with pytest.raises(CannotEnforceError):
         stubs.shell.__wrapped__()
