@@ -10,7 +10,7 @@ from buildperm.policy.snapshots import claimed
 from buildperm.policy.widening import EVERYBODY, WiderGrant
 from buildperm.printable import shortened
 from buildperm.report.finding import Finding, Level
-from buildperm.report.findings import fingerprint
+from buildperm.report.finding_parts import fingerprint
 from buildperm.report.manifest_place import GrantLines
 from buildperm.report.rule_catalogue import NEWLY_REVIEWED, WIDER_GRANT
 

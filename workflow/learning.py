@@ -28,7 +28,7 @@ from buildperm.presentation.front_end import Failure, FrontEnd, Ran, ReviewEnd, 
 from buildperm.printable import log_text, printable
 from buildperm.report import build_failure, text
 from buildperm.report.build_failure import BuildFailure
-from buildperm.report.findings import after_failure, failed_by_denial
+from buildperm.report.failed_runs import after_failure, failed_by_denial
 from buildperm.sandbox.selftest import SelfTest
 from buildperm.workflow import kept_answers
 from buildperm.workflow.build_outcome import rules
