@@ -59,7 +59,7 @@ def from_young(young: Iterable[tuple[str, str, str]], places: GrantLines) -> lis
         young: Names with versions, and what is to be said of them: until when, and what to do.
         places: Lines of the Cargo.toml that holds the grants.
     """
-    return [
+    found = (
         Finding(
             rule=TOO_YOUNG,
             level=Level.NOTE,
@@ -74,7 +74,8 @@ def from_young(young: Iterable[tuple[str, str, str]], places: GrantLines) -> lis
             fingerprint=fingerprint(TOO_YOUNG, name, ()),
         )
         for name, version, sentence in young
-    ]
+    )
+    return _distinct(found)
 
 
 def from_pending(

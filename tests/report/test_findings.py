@@ -262,6 +262,17 @@ def test_no_two_findings_of_one_run_share_a_fingerprint(held: BuildRun) -> None:
     assert marks == [one.fingerprint for one in again]
 
 
+def test_two_young_versions_of_a_crate_are_two_findings() -> None:
+    told = [("a", version, f"a {version} is young; wait") for version in ("1.0.0", "2.0.0")]
+
+    found = findings.from_young(told, LINES)
+
+    assert [one.version for one in found] == ["1.0.0", "2.0.0"]
+    assert len({one.fingerprint for one in found}) == 2
+    (alone,) = findings.from_young(told[:1], LINES)
+    assert alone.fingerprint == found[0].fingerprint
+
+
 def test_what_is_hostile_stays_on_its_line(held: BuildRun) -> None:
     script = replace(held.scripts[0], failure="x\n::error::forged\x1b[31m\u202e")
     pending = Pending("a", "a", "1", "", "", (), ((Cause.SOURCE, "line\u2028feed"),))
