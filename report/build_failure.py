@@ -12,6 +12,8 @@ from buildperm.printable import printable
 
 MAY_BE_WHY = "What was refused may be why."
 
+_NEEDED = "If it does not do without, that is why:"
+_UNEXPLAINED = "If the messages of Cargo do not explain it,"
 _ITS_OWN = "That is its own failure: buildperm refused it nothing."
 _HABITS_MOST = 3  # Of the refusals that are named.
 _NAMED_MOST = 8  # Of the packages that are listed in one line.
@@ -63,8 +65,10 @@ class BrokenPackage:
         """Say whose failure it is, in sentences."""
         if self.was_refused:
             return MAY_BE_WHY
-        if self.habits:
-            return f"buildperm refused it only {_habits_text(self.habits)}"
+        if self.habits and self.step is BrokenStep.RUN_SCRIPT:
+            return f"buildperm refused it only {_habits_text(self.habits, _NEEDED)}"
+        if self.habits:  # Mostly to its build script, which went on.
+            return f"buildperm refused it only {_habits_text(self.habits, _UNEXPLAINED)}"
         if self.by_system:
             return f"buildperm refused it nothing; {_system_text(self.by_system)}"
         return _ITS_OWN
@@ -108,7 +112,7 @@ class BuildFailure:
         if self.was_refused:
             return MAY_BE_WHY
         if self.habits:
-            return f"buildperm refused only {_habits_text(self.habits)}"
+            return f"buildperm refused only {_habits_text(self.habits, _UNEXPLAINED)}"
         return "buildperm refused nothing."
 
     @property
@@ -153,13 +157,13 @@ def lines(failure: BuildFailure, exit_code: int, command: str) -> Iterator[str]:
         yield f"Exit code {exit_code:d}: something is left undecided or unwritten."
 
 
-def _habits_text(habits: tuple[HabitRefusal, ...]) -> str:
+def _habits_text(habits: tuple[HabitRefusal, ...], condition: str) -> str:
     named = ", ".join(f"`{each.access}`" for each in habits[:_HABITS_MOST])
     left = len(habits) - _HABITS_MOST
     more = f" and {left:,} more" if left > 0 else ""
     return (
-        f"what programs try out of habit and mostly do without: {named}{more}. If it does not do "
-        f"without, that is why: `{habits[0].question}` says what can be done."
+        f"what programs try out of habit and mostly do without: {named}{more}. "
+        f"{condition} `{habits[0].question}` says what can be done."
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -91,15 +93,17 @@ def status(folder: Path, *, tries: bool = True) -> AlwaysOnStatus:
         wrapped = None
     problems = []
     if enrolled:
-        lines.append(_asking(enrolled))
+        try:
+            lines.append(_asking(enrolled))
+        except BuildpermError as error:
+            problems.append(f"nothing is compiled here before this is mended: {error.args[0]}")
     if wrapped is None:
         problems.append(_outranked(state, found, by, cargo_home))
     if enrolled:
         lines += _of_editors(standing_state.macro_server(place, enrolled))
     if wrapped is not None and "RUSTC_WRAPPER" not in os.environ:
-        lines.append(
-            f"with `export RUSTC_WRAPPER={found}` no workspace's configuration outranks it"
-        )
+        lines.append("a workspace's `.cargo/config.toml` may outrank it, unless your shell sets:")
+        lines.append(f"  export RUSTC_WRAPPER={shlex.quote(found)}")
     if wrapped:
         lines.append(f"calls `{wrapped}` in its turn")
     problems += _aliases(folder, cargo_home)
@@ -112,22 +116,36 @@ def status(folder: Path, *, tries: bool = True) -> AlwaysOnStatus:
 
 
 def _of_editors(server: Path) -> Iterator[str]:
-    """Say what rust-analyzer has to be told: it has a wrapper and a server of its own."""
-    said = "or older ones, and all with Rust before 1.89, run build scripts unheld"
-    yield f"rust-analyzer.cargo.buildScripts.useRustcWrapper has to be false, {said}"
+    """Say what rust-analyzer has to be told: it has a wrapper and a server of its own.
+
+    All do that are older than 2026, and with Rust before 1.89 newer ones, too. The lines are as
+    editors take them that have their settings in JSON.
+    """
+    yield "rust-analyzer may run build scripts and macros unheld, unless its settings say:"
+    wrapper = '"rust-analyzer.cargo.buildScripts.useRustcWrapper": false'
     if server.exists():
-        said = "or it runs macros unheld"
-        yield f"rust-analyzer.procMacro.server for this workspace: {server}, {said}"
+        yield f"  {wrapper},"
+        yield f'  "rust-analyzer.procMacro.server": {json.dumps(str(server))}'
+    else:
+        yield f"  {wrapper}"
+        yield "  (and one more line, for macros, which stands here once something is built)"
 
 
 def _asking(enrolled: Path) -> str:
-    """Say whether plain Cargo asks in an enrolled workspace."""
+    """Say whether plain Cargo asks in an enrolled workspace.
+
+    Raises:
+        BuildpermError: Its Cargo.toml is broken: then no build of it runs.
+    """
     path = enrolled / "Cargo.toml"
     try:
         policy = manifest.read(path.read_bytes(), path)
     except OSError as error:
         raise BuildpermError(f"cannot read `{path}`: {error.strerror}") from error
-    found = ask_setting.of_workspace(policy, os.environ)
+    try:
+        found = ask_setting.of_workspace(policy, os.environ)
+    except BuildpermError as error:  # The build goes on without: see `standing_preparation`.
+        return f"asks nothing while it builds: {error.args[0]}"
     if found.timeout_s:
         return (
             "asks at a terminal about what a build script is refused, "

@@ -52,9 +52,9 @@ def _play(folder: Path, thief: Thief, *, on_screens: bool) -> int:
 
     _heading("1  Without buildperm", "cargo build --offline")
     console.print_line(
-        "A workspace of six crates, five with a build script. Four of these do honest work;"
+        "A workspace of six crates, five with a build script. Four of these do honest"
     )
-    console.print_line("the one of left-padding steals.")
+    console.print_line("work; the one of left-padding steals.")
     console.print_line("")
     plain = _run(["cargo", "build", "--offline", "--quiet"], workspace, environment)
     if plain != 0:
@@ -66,9 +66,9 @@ def _play(folder: Path, thief: Thief, *, on_screens: bool) -> int:
     words = ["learn"] if on_screens else ["learn", "--no-tui", "--accept", "medium"]
     _heading("2  Learn what the build scripts do, and decide", f"buildperm {' '.join(words)}")
     console.print_line(
-        "The same build, each script recorded in a sandbox. What stays within bounds needs"
+        "The same build, each script recorded in a sandbox. What stays within bounds"
     )
-    console.print_line("no decision; the rest is put to you.")
+    console.print_line("needs no decision; the rest is put to you.")
     if not on_screens:
         console.print_line("Here, without a person: whatever is of low or medium risk is allowed.")
     console.print_line("")
@@ -83,9 +83,8 @@ def _play(folder: Path, thief: Thief, *, on_screens: bool) -> int:
     _report_damage(workspace, thief)
     console.write(f"Exit code {held}: ")
     if held == ExitCode.REFUSED:
-        console.print_line(
-            "somebody tried what was not granted, so CI fails and says who. The rest builds."
-        )
+        console.print_line("somebody tried what was not granted.")
+        console.print_line("So CI fails, and says who. The rest builds.")
         console.print_line("Next: `buildperm learn` in a Cargo workspace of your own.")
         return ExitCode.OK
     if held == ExitCode.OK:

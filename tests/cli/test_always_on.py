@@ -929,8 +929,10 @@ def test_status_says_what_an_editor_and_a_shell_have_to_be_told(machine: Persons
     machine.cargo("check")
     found = machine.buildperm("status")
     assert found.returncode == 0, found.stdout
-    assert "rust-analyzer.cargo.buildScripts.useRustcWrapper has to be false" in found.stdout
-    assert "rust-analyzer.procMacro.server for this workspace: " in found.stdout
+    settings = [line for line in found.stdout.splitlines() if '"rust-analyzer.' in line]
+    told = json.loads(f"{{{''.join(settings)}}}")  # As it can be pasted.
+    assert told["rust-analyzer.cargo.buildScripts.useRustcWrapper"] is False
+    assert Path(told["rust-analyzer.procMacro.server"]).exists()
     [ours] = machine.state.glob("homes/*/rustc-wrapper")
     exported = f"export RUSTC_WRAPPER={ours}"
     assert exported in found.stdout
@@ -938,6 +940,36 @@ def test_status_says_what_an_editor_and_a_shell_have_to_be_told(machine: Persons
     found = machine.buildperm("status")
     assert (found.returncode, exported in found.stdout) == (0, False), found.stdout
     assert "which is gone: unset it" in machine.buildperm("disable").stderr
+
+
+@pytest.mark.slow
+def test_status_goes_on_where_a_file_beside_it_is_broken(machine: PersonsMachine) -> None:
+    """The person's own one changes nothing but questions, Cargo.toml ends each build."""
+    machine.enable()
+    own = machine.home / ".config/buildperm/config.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text("ask = 7\n")
+    found = machine.buildperm("status")
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert found.stdout.startswith("on\n")
+    assert "asks nothing while it builds: " in found.stdout
+    assert "proven" in found.stdout
+    assert "nothing is asked in this build: " in machine.cargo("check").stderr
+    own.unlink()
+    manifest = machine.workspace / "Cargo.toml"
+    whole = manifest.read_bytes()
+    manifest.write_bytes(
+        whole + b"\n[workspace.metadata.buildperm]\nversion = 1\nno-such-key = 1\n"
+    )
+    found = machine.buildperm("status")
+    assert found.returncode == 23, found.stdout + found.stderr
+    assert found.stdout.startswith("not in force\n")
+    assert "nothing is compiled here before this is mended: " in found.stdout
+    assert "no-such-key" in found.stdout
+    machine.cargo("clean")
+    assert "no-such-key" in machine.cargo("check").stderr
+    manifest.write_bytes(whole)
+    assert machine.buildperm("status").returncode == 0
 
 
 def test_the_short_status_loads_nothing_that_takes_long() -> None:

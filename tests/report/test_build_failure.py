@@ -41,6 +41,15 @@ def test_refusals_that_nobody_is_asked_about_are_not_called_nothing() -> None:
     assert "`buildperm why zip-sys read:/dev/a` says what can be done" in told
 
 
+def test_a_habit_of_a_script_that_went_on_is_not_called_the_cause_of_an_error_of_rustc() -> None:
+    told = {step: replace(OWN, habits=HABITS, step=step).why for step in BrokenStep}
+
+    assert "If it does not do without, that is why" in told[BrokenStep.RUN_SCRIPT]
+    for step in (BrokenStep.COMPILE, BrokenStep.COMPILE_SCRIPT):
+        assert "that is why" not in told[step]
+        assert "If the messages of Cargo do not explain it, `buildperm why zip-sys" in told[step]
+
+
 def test_what_the_system_refuses_is_no_matter_of_grants() -> None:
     told = _told(replace(OWN, by_system=SYSTEM))
 
