@@ -32,6 +32,9 @@ SYSTEM_REFUSALS: Mapping[int, str] = MappingProxyType(
 )
 """Why the system itself refuses a file: path_resolution(7), open(2), errno(3)."""
 
+LOOKED = "only looked whether it is there; nothing of it was read"
+"""How `Access.is_answered_look` went."""
+
 
 class Outcome(StrEnum):
     """How it went; the gravest outcome where the same access had several."""
@@ -70,6 +73,7 @@ class Access:
     # that the same fails outside the sandbox, too. Empty for every other outcome.
     refused_by_system: str = ""
     is_let_through: bool = False  # It was done while learning, which refuses nothing of its kind.
+    is_look: bool = False  # Of what is read: nobody has opened it, only looked whether it is there.
 
     @property
     def wanted_by(self) -> str:
@@ -78,6 +82,11 @@ class Access:
         It is the first program of the chain: what git runs to do its work is git's doing.
         """
         return self.causes[0] if len(self.causes) == 1 else ""
+
+    @property
+    def is_answered_look(self) -> bool:
+        """Whether somebody was told that it is there, and has read nothing of it."""
+        return self.is_look and self.outcome is Outcome.DONE
 
     @property
     def is_direct(self) -> bool:

@@ -75,6 +75,7 @@ def _both(one: Access, other: Access) -> Access:
         is_let_through=all(
             each.is_let_through for each in (one, other) if each.outcome is graver.outcome
         ),
+        is_look=all(each.is_look for each in (one, other) if each.outcome is graver.outcome),
         unstable=graver.unstable or one.unstable or other.unstable,
         roles=one.roles if one.roles == other.roles else united(one.roles + other.roles),
     )

@@ -193,6 +193,7 @@ class _EventFolding:
                 ),
                 is_foreseen=self._is_foreseen(kind, target, tally),
                 is_let_through=self._is_let_through(kind, tally),
+                is_look=(kind, target) in self._only_looked,
             )
             for (kind, target), tally in ordered
         ]

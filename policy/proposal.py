@@ -76,6 +76,11 @@ class Proposal:
         return self.choices[self.suggested]
 
     @property
+    def is_only_looks(self) -> bool:
+        """Whether it is about nothing but what somebody was told to be there."""
+        return bool(self.evidence) and all(access.is_answered_look for access in self.evidence)
+
+    @property
     def roles(self) -> tuple[Role, ...]:
         """What of the crate did it, and for whom; none where nothing was done."""
         return united(role for access in self.evidence for role in access.roles)

@@ -174,6 +174,8 @@ def deed_text(outcome: Outcome, kind: Kind, group: Sequence[Access]) -> str:
     match outcome:
         case Outcome.DONE:
             verb = kind.traits.verb
+            if all(access.is_look for access in group) and told.startswith(verb):
+                return f"Looked whether there is{told[len(verb) :]}, and read nothing of it."
             done = kind.traits.past + told[len(verb) :] if told.startswith(verb) else told
             return f"{done[:1].upper()}{done[1:]}."
         case Outcome.FAILED if all(access.saw_empty_home for access in group):

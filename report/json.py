@@ -144,6 +144,7 @@ def access_document(access: Access) -> dict[str, object]:
         **({"is_whole": True} if access.is_whole else {}),
         **({"is_entry": True} if access.is_entry else {}),
         **({"is_let_through": True} if access.is_let_through else {}),
+        **({"is_look": True} if access.is_look else {}),
         **({"refused_by_system": access.refused_by_system} if access.refused_by_system else {}),
         **({} if access.roles == SCRIPT_ALONE else {"by": _roles(access.roles)}),
     }

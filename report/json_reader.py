@@ -194,6 +194,7 @@ class _ReportReader:
             is_folder=self._flag(table, "is_folder", at) and kind in (Kind.READ, Kind.WRITE),
             is_whole=self._flag(table, "is_whole", at) and kind is Kind.READ,
             is_entry=self._flag(table, "is_entry", at) and kind is Kind.WRITE,
+            is_look=self._flag(table, "is_look", at) and kind is Kind.READ,
             roles=self._roles(table, f"{at}.by"),
             commands=tuple(self._commands(table, f"{at}.commands")),
             causes=self._causes(table, f"{at}.causes"),

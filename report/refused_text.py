@@ -17,7 +17,7 @@ from itertools import zip_longest
 from typing import Final
 
 from buildperm.policy import cooldown
-from buildperm.policy.access import Access, Outcome
+from buildperm.policy.access import LOOKED, Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.proposal import Risk
 from buildperm.policy.role import SubjectKind, role_text
@@ -197,6 +197,8 @@ def _not_blocked(access: Access) -> str:
         return f"looked for; {EMPTY_HOME}"
     if access.refused_by_system:
         return f"refused by the system itself, {access.refused_by_system}"
+    if access.is_answered_look:
+        return LOOKED
     return {Outcome.DONE: "NOT blocked", Outcome.FAILED: "failed of its own"}.get(
         access.outcome, ""
     )

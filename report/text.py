@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 
 from buildperm.errors import ExitCode
-from buildperm.policy.access import Access, Outcome
+from buildperm.policy.access import LOOKED, Access, Outcome
 from buildperm.policy.kinds import Kind
 from buildperm.policy.merging import takes_answer
 from buildperm.policy.pending_review import Pending
@@ -302,6 +302,8 @@ def access_text(access: Access) -> str:
         Outcome.DONE: (
             "done, nothing prevented it"
             if is_compiling
+            else LOOKED
+            if access.is_look
             else "let through while learning"
             if access.is_let_through
             else "done in a folder of its own"

@@ -169,7 +169,9 @@ def _found(
     That is what is granted to a version that is too young yet.
     """
     if any(each.header.mode == "enforcing" for each in recordings):
-        return propose(package, accesses, consumers)
+        # Where all is there, a look tells what it tells without buildperm: nobody was refused.
+        found = propose(package, accesses, consumers)
+        return [each for each in found if not each.is_only_looks]
     return asked(package, accesses, consumers)
 
 

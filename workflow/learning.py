@@ -385,8 +385,10 @@ class Learning:
     def _exit_code(self) -> int:
         left = self.review.counts().open
         if left:
+            looks = all(each.is_only_looks for each in self.review.undecided())
+            refuses = "the runtime `full` will hide" if looks else "`buildperm ci` will block"
             console.print_message(
-                f"{left:,} undecided: `buildperm ci` will block {'it' if left == 1 else 'these'}; "
+                f"{left:,} undecided: {refuses} {'it' if left == 1 else 'these'}; "
                 f"`{self.options.again}` asks again."
             )
         lacking = self._lacking()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from buildperm.cargo.target_directory import TargetDirectory
 from buildperm.policy import lock_file
-from buildperm.policy.access import COMMANDS_MOST, Access, Outcome
+from buildperm.policy.access import COMMANDS_MOST, LOOKED, Access, Outcome
 from buildperm.policy.explanation import (
     AllowedByBaseline,
     AllowedByPreset,
@@ -182,6 +182,8 @@ def _went(result: QueryResult, outcome: Outcome, *, is_learning: bool, by_system
 
 
 def _run_went(result: QueryResult, run: RecordedRun, access: Access) -> str:
+    if access.is_answered_look:
+        return LOOKED
     told = _went(
         result,
         access.outcome,

@@ -23,6 +23,12 @@ fn main() {
     assert!(told.unwrap().success());
 }
 """
+_LOOKS = """
+fn main() {
+    assert!(std::path::Path::new("../../notes.txt").exists());
+}
+"""
+_OPENS = _LOOKS.replace("assert!(std", 'assert!(std::fs::read("../../notes.txt").is_err() || std')
 _READ = "$WORKSPACE/shared/**"
 _TABLE = f"""
 [workspace.metadata.buildperm]
@@ -120,3 +126,27 @@ def test_other_commands_know_that_a_recording_may_not_show_everything(workspace:
     told = buildperm("simulate", "sample", "--remove", f"read:{_READ}", folder=workspace)
 
     assert "may not show everything: files that compilers read are not listed" in told.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("script", "is_look"), [(_LOOKS, True), (_OPENS, False)])
+def test_where_all_is_there_a_look_is_neither_refused_nor_called_reading(
+    tmp_path: Path, script: str, *, is_look: bool
+) -> None:
+    made = member(tmp_path / "ws", script)
+    (made.parent / "notes.txt").write_text("x")
+    looked = "only looked whether it is there; nothing of it was read"
+    told = "let through" if not is_look else looked
+    extra = {"BUILDPERM_RUNTIME": "portable"}
+
+    learnt = buildperm("learn", "--no-tui", "--accept", "none", folder=made, extra=extra)
+    assert learnt.returncode == 3, learnt.stderr
+    hidden = "1 undecided: the runtime `full` will hide it"
+    assert (hidden in learnt.stderr) is is_look, learnt.stderr
+    assert ("`buildperm ci` will block it" in learnt.stderr) is not is_look
+    why = buildperm("why", "sample", f"read:{made.parent}/notes.txt", folder=made, extra=extra)
+    assert told in why.stdout, why.stdout
+    for words in ((), ("--observe", "everything"), ("--deny-unused",)):
+        held = buildperm("ci", *words, folder=made, extra=extra)
+        assert held.returncode == (0 if is_look else 20), held.stdout
+        assert "NOT blocked" not in held.stdout

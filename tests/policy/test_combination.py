@@ -49,6 +49,22 @@ def test_only_what_no_other_run_did_in_earnest_counts_as_let_through_while_learn
             assert found.is_let_through is expected
 
 
+def test_only_what_no_run_has_opened_counts_as_a_look() -> None:
+    opened = Access(Kind.READ, "/x", Outcome.DONE, 1, 0, 0, ())
+    look = replace(opened, is_look=True)
+    in_vain = replace(opened, outcome=Outcome.FAILED)
+
+    for one, other, expected in (
+        (look, look, True),
+        (look, opened, False),
+        (look, in_vain, True),
+        (opened, opened, False),
+    ):
+        for runs in ([[one], [other]], [[other], [one]]):
+            [found] = combine(runs)
+            assert found.is_answered_look is expected
+
+
 def test_one_run_or_none_agrees_with_itself() -> None:
     assert stable([[ran("cc"), ran("ld")]]) == [ran("cc"), ran("ld")]
     assert stable([]) == []

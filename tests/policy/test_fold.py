@@ -897,6 +897,16 @@ def test_a_look_that_needs_a_grant_is_an_access_and_naming_a_file_is_none() -> N
 
     assert list(found) == [(Kind.READ, "/srv/x")]
     assert found[Kind.READ, "/srv/x"].outcome is Outcome.DONE
+    assert found[Kind.READ, "/srv/x"].is_answered_look
+
+
+def test_what_was_looked_at_and_opened_is_no_look() -> None:
+    look, opened = _opened(b"/srv/x", OpenMode.LOOK), _opened(b"/srv/x")
+
+    for found in (_fold(look, opened), _fold(opened, look), _fold(opened)):
+        assert not found[Kind.READ, "/srv/x"].is_look
+    refused = _fold(_opened(b"/srv/x", OpenMode.LOOK, errno=ENOENT, refused=True))
+    assert not refused[Kind.READ, "/srv/x"].is_answered_look
 
 
 def test_nobody_is_asked_twice_about_what_is_looked_at_and_then_run_or_written() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,14 @@ from buildperm.policy.role import SubjectKind
 from buildperm.policy.rule import Rule
 from buildperm.policy.sensitivity import why_sensitive
 from buildperm.policy.undecided_accesses import undecided
-from buildperm.presentation.crate_account import AREAS, CrateAccount, Standing, area_of, map_cells
+from buildperm.presentation.crate_account import (
+    AREAS,
+    CrateAccount,
+    Standing,
+    area_of,
+    deed_text,
+    map_cells,
+)
 from buildperm.report.html_page import Severity
 
 KEY = "$HOME/.ssh/id_ed25519"
@@ -92,6 +101,16 @@ def test_deeds_are_told_in_the_past_and_refusals_as_attempts() -> None:
         "Besides, it did what everybody may: read 1 file.",
         "1 attempt came to nothing, as is usual.",
     ]
+
+
+def test_a_look_is_not_told_as_reading() -> None:
+    read = access(Kind.READ, "$HOME/.ssh/id_ed25519")
+    look = replace(read, is_look=True)
+
+    told = deed_text(Outcome.DONE, Kind.READ, [look])
+    assert told.startswith("Looked whether there is $HOME/.ssh/id_ed25519")
+    assert told.endswith(", and read nothing of it.")
+    assert deed_text(Outcome.DONE, Kind.READ, [look, read]).startswith("Read ")
 
 
 def test_nothing_out_of_the_ordinary_is_said_in_a_sentence() -> None:

@@ -234,6 +234,15 @@ def test_what_learning_lets_through_was_not_to_be_prevented() -> None:
     assert text.access_text(read) == "read /x: done, this runtime could not prevent it"
 
 
+def test_a_look_that_was_answered_is_not_told_as_reading() -> None:
+    look = Access(Kind.READ, "/x", Outcome.DONE, 1, 0, 0, (), is_look=True)
+
+    for each in (look, replace(look, is_let_through=True)):
+        told = text.access_text(each)
+        assert told == "read /x: only looked whether it is there; nothing of it was read"
+    assert text.access_text(replace(look, outcome=Outcome.REFUSED)) == "read /x: refused"
+
+
 def test_the_end_says_of_what_was_blocked_only_what_was(held: BuildRun) -> None:
     nothing = replace(held.scripts[0], everything=(), findings=())
     host = Access(Kind.NET, "example.org:443", Outcome.REFUSED, 1, 0, 0, ())
