@@ -303,7 +303,8 @@ class ScriptSupervisor(TreeSupervisor):
             self.print_message(remark)
         if verdict.failure:
             self.print_message(verdict.failure, hint_of(verdict, run))
-        if judged.refused and verdict.exit_status:
+        is_told = verdict.failure.startswith(f"{judged.refused}, ")
+        if judged.refused and verdict.exit_status and not is_told:
             self.print_message(judged.refused, REVIEW_LATER)
         # If the script failed, Cargo only shows what it printed.
         if not verdict.failure and not write_all(

@@ -207,11 +207,10 @@ def _unshown(verdict: RunVerdict, run: Run, writer: Writer, own: int) -> None:
         if quiet and chain == own:  # Only programs look there out of habit.
             quiet = not any(matches(pattern, target) for pattern in baseline.OF_PROGRAMS)
         if not quiet and target not in baseline.PASSED_BY and not _is_denied(run, "read", target):
-            found.append(target)
-    if found:
+            found.append(f"read {target}")
+    if found:  # Begins as `refusals` does, so that nothing is said twice.
         verdict.fail(
-            f"it was refused to read {_listed(found)}, and could not tell that from what is not "
-            "there",
+            f"it was refused to {_listed(found)}, and could not tell that from what is not there",
             REVIEW,
         )
 
