@@ -56,7 +56,7 @@ class DiagnosisResult:
 
 
 def _lines(diagnosis: Diagnosis) -> list[str]:
-    lines = [_closing(diagnosis), ""]
+    lines = [_closing(diagnosis), *_stronger(diagnosis), ""]
     lines += ["This machine", *(f"  {name}: {value}" for name, value in _facts(diagnosis)), ""]
     for one in diagnosis.runtimes:
         lines += [*_runtime(one), ""]
@@ -263,6 +263,19 @@ def _closing(diagnosis: Diagnosis) -> str:
         return f"{where.capitalize() or 'What every build needs'} is NOT met: {required.reason}"
     chosen = f"Builds use the runtime `{required.chosen}` here, and it holds what it promises"
     return f"{chosen}: {where} is met." if where else f"{chosen}."
+
+
+def _stronger(diagnosis: Diagnosis) -> Iterator[str]:
+    """Say that a stronger runtime would work, where the workspace has not named one."""
+    required, names = diagnosis.required, [each.name for each in diagnosis.runtimes]
+    best = next((each for each in reversed(diagnosis.runtimes) if not each.reason), None)
+    if best is None or required.chosen not in names or required.wanted == best.name:
+        return
+    if names.index(best.name) > names.index(required.chosen):
+        yield (
+            f"`{best.name}` holds here, too, and leaves less open: "
+            f'`runtime = "{best.name}"` beside the grants, or `--runtime {best.name}`, uses it.'
+        )
 
 
 def _runtime_object(one: RuntimeDiagnosis) -> dict[str, object]:

@@ -189,7 +189,6 @@ class StandingPreparation:
     def _tell_adopted(self, target: Path, count: int) -> None:
         """Say that something has compiled build scripts while it was on, and kept us out."""
         from buildperm.presentation.wording import plural
-        from buildperm.printable import log_text
 
         scripts = plural(count, "build script")
         said = f"compiled without buildperm, and maybe run unheld: {scripts} in `{target}`"

@@ -71,6 +71,15 @@ def test_it_says_line_by_line_what_is_enforced(tmp_path: Path) -> None:
     assert "Compiling: held; macros run in processes of their own (layout 1), tested" in lines
     assert lines[0].startswith("Builds use the runtime `")
     assert lines[0].endswith("` here, and it holds what it promises.")
+    has_full = any(line.startswith("Runtime full: Landlock") for line in lines)
+    stronger = "`full` holds here, too, and leaves less open: "
+    assert lines[1].startswith(stronger) is has_full
+    (tmp_path / "Cargo.toml").write_text(
+        '[workspace]\n[workspace.metadata.buildperm]\nversion = 1\nruntime = "auto"\n'
+    )
+    asked = buildperm("doctor", folder=tmp_path)
+    assert asked.returncode == ExitCode.OK, asked.stdout + asked.stderr
+    assert stronger not in asked.stdout
 
 
 def test_the_document_follows_its_schema_and_names_every_canary(tmp_path: Path) -> None:
