@@ -121,7 +121,7 @@ def _of_editors(server: Path) -> Iterator[str]:
     All do that are older than 2026, and with Rust before 1.89 newer ones, too. The lines are as
     editors take them that have their settings in JSON.
     """
-    yield "rust-analyzer may run build scripts and macros unheld, unless its settings say:"
+    yield "rust-analyzer may run scripts and macros unheld, unless its settings say:"
     wrapper = '"rust-analyzer.cargo.buildScripts.useRustcWrapper": false'
     if server.exists():
         yield f"  {wrapper},"
