@@ -57,9 +57,11 @@ def beside_programs(builder: ProposalBuilder, accesses: Sequence[Access]) -> lis
     """Ask about files that are left beside programs, as patterns; return what is left."""
     group = [each for each in accesses if _is_beside(each)]
     if group:
-        exact = [Rule(Kind.WRITE, each.target) for each in group if not each.is_folder]
-        rules = [Rule(Kind.WRITE, profile_output.folded(rule.pattern)) for rule in exact]
-        folded, rules = tuple(dict.fromkeys(rules)), exact
+        exact = tuple(
+            dict.fromkeys(Rule(Kind.WRITE, each.target) for each in group if not each.is_folder)
+        )
+        patterns = dict.fromkeys(profile_output.folded(rule.pattern) for rule in exact)
+        folded = tuple(Rule(Kind.WRITE, pattern) for pattern in patterns)
         if not folded:  # An empty folder.
             folded = tuple(Rule(Kind.WRITE, f"{each.target}/**") for each in group)
         alike = Choice(
@@ -68,8 +70,8 @@ def beside_programs(builder: ProposalBuilder, accesses: Sequence[Access]) -> lis
             widening="Allows other files there that are called so; never what Cargo makes.",
         )
         all_ = [alike]
-        if 0 < len(rules) <= choices.EXACT_MOST and tuple(rules) != folded:
-            all_.insert(0, Choice("exactly these files", tuple(dict.fromkeys(rules))))
+        if 0 < len(exact) <= choices.EXACT_MOST and exact != folded:
+            all_.insert(0, Choice("exactly these files", exact))
         judged = [risk.assess_rule(rule) for rule in folded]
         named = ladder.listing([rule.pattern for rule in folded])
         builder.propose(

@@ -271,6 +271,8 @@ def _blocked(run: BuildRun) -> str:
         ),
         *(["what most programs do without"] if habits else []),
     ]
+    if not what and any(each.is_answered_look for one in run.scripts for each in one.everything):
+        return "; nothing was blocked"
     if not what:
         return "; nothing beyond the baseline and the grants was seen"
     return f"; only {' and '.join(what)} was blocked"

@@ -263,6 +263,11 @@ def test_the_end_says_of_what_was_blocked_only_what_was(held: BuildRun) -> None:
     assert ending(replace(nothing, everything=(host,))) == (
         "; only what Cargo.toml denies was blocked."
     )
+    look = Access(Kind.READ, "/x", Outcome.DONE, 1, 0, 0, (), is_look=True)
+    assert ending(replace(nothing, everything=(look,))) == "; nothing was blocked."
+    assert ending(replace(nothing, everything=(look, host))) == (
+        "; only what Cargo.toml denies was blocked."
+    )
     assert ending(nothing, replace(nothing, everything=(terminal,))) == (
         "; only what most programs do without was blocked."
     )
