@@ -230,7 +230,7 @@ def test_options_of_cargo_leave_grants_in_force(machine: PersonsMachine, option:
     assert "not in force" not in built.stderr
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [1, 2])
 def test_a_wrapper_that_calls_ours_in_its_turn_is_no_cargo(
     machine: PersonsMachine, tmp_path: Path, depth: int
@@ -409,7 +409,7 @@ def test_a_namesake_below_the_workspace_gets_nothing_of_a_members_grants(
     assert machine.loot() == _NOTHING
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["option", "variable", "link"])
 def test_another_target_directory_is_held_as_well(
     machine: PersonsMachine, place: str, tmp_path: Path
@@ -648,6 +648,7 @@ def test_a_build_script_cannot_switch_it_off(machine: PersonsMachine) -> None:
     assert machine.buildperm("status", "--short").stdout == "on\n"
 
 
+@pytest.mark.slow
 def test_a_configuration_that_is_read_only_stays_and_nothing_is_half_done(
     machine: PersonsMachine,
 ) -> None:

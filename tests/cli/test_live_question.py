@@ -8,6 +8,7 @@ import re
 import signal
 import stat
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -178,14 +179,16 @@ def test_deny_is_written_and_the_build_fails(asking: PersonsMachine) -> None:
         terminal.type("d\n")
         assert terminal.end() != 0
     assert not was_read(asking)
-    assert "deny = { read" in (asking.workspace / "Cargo.toml").read_text()
+    written = tomllib.loads((asking.workspace / "Cargo.toml").read_text())
+    crates = written["workspace"]["metadata"]["buildperm"]["crates"]
+    assert [*crates["lib"]["deny"]] == ["read"]
 
     with building(asking, AGAIN="1") as terminal:
         assert terminal.end() != 0
         assert _ASKS not in terminal.shown
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", ["\n", "yes\n\n", "o\nlob\n", "\x04"], ids=repr)
 def test_nothing_but_an_answer_allows_it(asking: PersonsMachine, typed: str) -> None:
     with building(asking) as terminal:
@@ -285,6 +288,7 @@ def test_a_script_can_neither_forge_a_question_nor_reach_the_terminal(
         assert not re.search(r"[ \u2800]{5}", question)  # That would begin a line, at some width.
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("is_asked", [True, False], ids=["asked", "honest"])
 def test_what_a_macro_prints_is_set_off_where_somebody_may_be_asked(
     machine: PersonsMachine, *, is_asked: bool
@@ -313,6 +317,7 @@ def test_what_a_macro_prints_is_set_off_where_somebody_may_be_asked(
         assert line.startswith(mark)
 
 
+@pytest.mark.slow
 def test_cargo_toml_that_somebody_changes_meanwhile_loses_nothing(
     asking: PersonsMachine,
 ) -> None:
@@ -344,6 +349,7 @@ def test_who_stops_cargo_and_goes_on_is_offered_the_answers_again(asking: Person
     assert was_read(asking)
 
 
+@pytest.mark.slow
 def test_in_the_background_it_is_refused_and_does_not_wait(asking: PersonsMachine) -> None:
     shell = ["bash", "-c", "set -m; cargo build & wait $!"]
     with asked(shell, asking.workspace, asking.variables()) as terminal:
@@ -435,7 +441,7 @@ _SENSITIVE = {
 }
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("kind", _SENSITIVE)
 @pytest.mark.parametrize("is_passing", [False, True], ids=["fails", "passes"])
 def test_who_wants_what_is_sensitive_is_asked_nothing(
