@@ -249,9 +249,9 @@ class Run:
         mounts.cover(covered - set(rights))
         # What LD_LIBRARY_PATH names each loader looks at.
         searched = variables.get(b"LD_LIBRARY_PATH", b"").split(b":")
-        # Cargo and rustup look at their own folders, even where there is nothing for them, and gcc
-        # and sh at what PWD names: whether that is where they are.
-        looked_at = (b"CARGO_HOME", b"RUSTUP_HOME", b"PWD")
+        # Cargo and rustup look at their own folders, even where there is nothing for them, gcc and
+        # sh at what PWD names, whether that is where they are, and bash whether OLDPWD is there.
+        looked_at = (b"CARGO_HOME", b"RUSTUP_HOME", b"PWD", b"OLDPWD")
         searched += [variables.get(name, b"") for name in looked_at]
         searched = [os.path.realpath(path) for path in searched if path.startswith(b"/")]
         mounts.show_folders((*bubblewrap.EVERYWHERE, *searched))

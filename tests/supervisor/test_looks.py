@@ -127,9 +127,13 @@ def test_where_the_person_is_who_builds_is_there_and_nothing_in_it(full: Bench) 
     assert set(_looked(ended.of("opened"), refused=True)) == set(hidden[1:])
 
 
-def test_nobody_is_asked_about_where_the_person_is_who_builds(portable: Bench) -> None:
+@pytest.mark.parametrize("variable", ["PWD", "OLDPWD"])
+def test_nobody_is_asked_about_where_the_person_is_who_builds(
+    portable: Bench, variable: str
+) -> None:
+    """What a held run is not given, such as OLDPWD, is given to one that is learnt from."""
     hidden, _ = _fill(portable)
-    portable.environment["PWD"] = hidden[0]
+    portable.environment[variable] = hidden[0]
 
     learnt = portable.run(_install(portable, hidden[:2]), "learning")
 
