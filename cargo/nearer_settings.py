@@ -84,7 +84,7 @@ def found(folder: Path, cargo_home: Path) -> Iterator[NearerSetting]:
         for key, value in _backends((root, folder), settings):
             yield NearerSetting(key, value, root, _LOADED)
         for name, value in _table(settings, "alias").items():
-            words = value.split() if isinstance(value, str) else map(str, value or ())
+            words = _words(value)
             if any(word == "--config" or word.startswith("--config=") for word in words):
                 yield NearerSetting(f"alias.{name}", repr(value), root, _ALIAS)
         for key, value in _providers(settings):
@@ -133,14 +133,13 @@ def _backends(roots: Iterable[Path], settings: Mapping[str, Any]) -> Iterator[tu
     for name, table in tables.items():
         for key in _FLAGS:
             flags = table.get(key) if isinstance(table, dict) else None
-            words = flags.split() if isinstance(flags, str) else map(str, flags or ())
-            told = [*words]
+            told = _words(flags)
             loaded = [*compile_flags.backends(told), *_of_descriptions(roots, _behind_target(told))]
             if loaded:
                 yield f"{name}.{key}", repr(loaded)
     build = _table(settings, "build")
     named = build.get("target")
-    described = [named] if isinstance(named, str) else map(str, named or ())
+    described = [named] if isinstance(named, str) else _words(named)
     loaded = _of_descriptions(roots, described)
     if loaded:
         yield "build.target", repr(loaded)
@@ -191,6 +190,13 @@ def _of_descriptions(roots: Iterable[Path], targets: Iterable[str]) -> list[str]
             if "." in str(backend):
                 found[f"{target}: {backend}"] = None
     return [*found]
+
+
+def _words(value: object) -> list[str]:
+    """Return words that may be given in one text or in a list; none of anything else."""
+    if isinstance(value, str):
+        return value.split()
+    return [*map(str, value)] if isinstance(value, list) else []
 
 
 def _table(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:

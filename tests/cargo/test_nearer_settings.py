@@ -20,6 +20,7 @@ from buildperm.cargo import nearer_settings
         ('[build]\ntarget = "honest.json"\n', []),
         ('[build]\ntarget = "gone.json"\n', []),
         ('[build]\nrustflags = ["-Zcodegen-backend=cranelift"]\n', []),
+        ("[build]\ntarget = 5\nrustflags = 7\n[alias]\nx = true\n", []),  # Cargo refuses that.
     ],
 )
 def test_a_code_generator_that_the_compiler_loads_by_its_path_is_found(
