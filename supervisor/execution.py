@@ -230,6 +230,8 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
         run.light = light if light.is_light else None
     recorder.brokers |= MetadataGuard(rights).brokers(run.session["calls"])
     recorder.give_place(_temporaries(run, rights))
+    may_list = landlock_rules.is_granted(rights, b"/", landlock.READ_DIR)
+    recorder.root_folder.is_closed = not may_list
     recorder.give_folders(
         run.places["TMP"],
         lambda path: landlock_rules.is_granted(

@@ -94,6 +94,7 @@ SUBJECTS = {
     "supervisor/own_shared_memory": "The supervisor and the recorder together, in both runtimes.",
     "supervisor/program_folders": "What may be listed of PATH, in both runtimes.",
     "supervisor/recorded_refusals": "Refusals are told by several modules.",
+    "supervisor/root_folder": "What is given of `/`, under the rules that keep it closed.",
     "supervisor/room": "What a starter makes for the runtime `full` is a C program.",
     "supervisor/trusted_base": "What a supervisor may load, and what it loads.",
     "tracer/recorder/differential": "The whole recorder, beside strace.",

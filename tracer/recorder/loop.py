@@ -41,6 +41,7 @@ from buildperm.tracer.recorder.ptrace import (
     WALL,
     request,
 )
+from buildperm.tracer.recorder.root_folder import RootFolder
 from buildperm.tracer.recorder.run_end import TooManyProcesses
 from buildperm.tracer.recorder.syscall_stops import SyscallStops
 
@@ -98,6 +99,8 @@ class Recorder:
         self._syscalls = SyscallStops(writer, calls, handlers, self._affinity, self._void)
         self.own_proc = OwnProc(self._tree, writer, self._is_wrapper)
         self._syscalls.copy = self.own_proc.copy
+        self.root_folder = RootFolder(calls, writer)
+        self._syscalls.start = self.root_folder.start
         if self._inner:
             self._inner.join(self._tree, self._observer, self._syscalls)
         self.brokers = self._syscalls.brokers  # By call, for those that the filter marks so.

@@ -76,6 +76,9 @@ class SyscallStops:
         # Returns what to do in the place of an open; see `OwnProc`.
         self.copy: Callable[[int, Process, Decoded, int, tuple[int, ...]], Substitute | None]
         self.copy = lambda *_: None
+        # The same; see `RootFolder`.
+        self.start: Callable[[Process, Decoded, SyscallInfo], Substitute | None]
+        self.start = lambda *_: None
         opens = of(OpenLayout)
         # By number, which of the words of a stop says where the path is.
         self._opens = {
@@ -151,9 +154,10 @@ class SyscallStops:
         elif handler is None or decoded is None:
             request(CONT, tid, None, None)
         elif syscall[0] in self._opens and (
-            copy := self.copy(tid, process, decoded, syscall[self._opens[syscall[0]]], syscall[3:7])
+            other := self.start(process, decoded, syscall)
+            or self.copy(tid, process, decoded, syscall[self._opens[syscall[0]]], syscall[3:7])
         ):
-            self._substitute(tid, process, None, copy)
+            self._substitute(tid, process, None, other)
         else:
             self._in_call[tid] = handler[1], decoded, process
             if syscall[0] in self._unpinned_calls:

@@ -50,8 +50,8 @@ struct text {
     char bytes[PATH_SIZE];
 };
 
-/* Reads the path at `address`. False where Python has to look: it is long, empty, not mapped, in /proc, or in a folder
-   in whose place the script has one of its own. */
+/* Reads the path at `address`. False where Python has to look: it is long, empty, not mapped, in /proc, `/`, or in a
+   folder in whose place the script has one of its own. */
 bool read_path(struct thread *thread, uint64_t address);
 /* Reads one that is only looked at. False where Python has to look: it is long, empty, not mapped, or in such a folder. */
 bool read_looked_at(struct thread *thread, uint64_t address);

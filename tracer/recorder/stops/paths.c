@@ -90,8 +90,15 @@ bool read_looked_at(struct thread *thread, uint64_t address) {
     return read_any_path(thread, address) && !may_be_own(thread->path, thread->size);
 }
 
+/* Tells whether a path, which is not empty, is `/`, however many there are: root_folder.py. */
+static bool is_root(const char *path, size_t size) {
+    while (size && path[size - 1] == '/') size--;
+    return !size;
+}
+
 bool read_path(struct thread *thread, uint64_t address) {
-    return read_looked_at(thread, address) && !begins(thread->path, thread->size, "/proc/");
+    return read_looked_at(thread, address) && !begins(thread->path, thread->size, "/proc/") &&
+           !is_root(thread->path, thread->size);
 }
 
 bool is_of_system(const struct thread *thread) {
