@@ -35,7 +35,7 @@ _FAILED = re.compile(
 _UNSETTLED = re.compile(r"^not settled: (\S+) \S+ (.*)$", re.MULTILINE)
 _REGISTRY = re.compile(r"registry/(src|index|cache)/[\w.-]+-[0-9a-f]{16}")
 _SCHEME = re.compile(r"https?://")  # What is left names no address of a mirror by its beginning.
-_REGISTRY_HOST = re.compile(r"\b(?:registry|index|static)(?:\.[a-z][\w-]*)+\b")
+_REGISTRY_HOST = re.compile(r"\b(?:registry|index|static)(?:\.[a-z][\w-]*){2,}\b")
 _TRACEBACK = "Traceback (most recent call last)"
 
 
@@ -107,7 +107,7 @@ def _try(corpus: Corpus, workshop: Workshop, cargo: Sequence[str]) -> Record:
     finally:
         shutil.rmtree(folder / "target", ignore_errors=True)
     different = compare(plain, held, corpus.unstable)
-    return _portable(folder, record | _facts(folder, steps, different))
+    return portable(folder, record | _facts(folder, steps, different))
 
 
 def _facts(folder: Path, steps: Mapping[str, Step], different: Differences) -> Record:
@@ -121,6 +121,7 @@ def _facts(folder: Path, steps: Mapping[str, Step], different: Differences) -> R
             name for name, step in steps.items() if _TRACEBACK in step.out or _TRACEBACK in step.err
         ],
         "failed_plainly": sorted(set(_FAILED.findall(steps["plain"].err))),
+        "failed_held": sorted(set(_FAILED.findall(steps["ci"].err))),
         "allowed_by_hand": allowed(steps["by hand"].out) if "by hand" in steps else {},
         "scripts": scripts,
         "said": _said(steps.get("by hand", steps["learn"]), steps["ci"]),
@@ -226,7 +227,7 @@ def _tail(step: Step) -> str:
     return "\n".join(line for line in lines if not noise.match(line))[-3000:]
 
 
-def _portable(folder: Path, record: Record) -> Record:
+def portable(folder: Path, record: Record) -> Record:
     """Leave this machine's paths, and the names of registries, out of all texts."""
     home = Path.home()
     names = [

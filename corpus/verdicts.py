@@ -185,6 +185,8 @@ def _verdict(record: Record, crates: Sequence[str], needs: Sequence[str], ran: b
     failures = [c for c in crates if record["scripts"].get(c, {}).get("failure")]
     if found or failures:
         return "refused"
+    if set(record.get("failed_held", ())) & set(crates):
+        return "fails when held"
     different = record["different"]
     of_crates = [
         each

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus import entries, made_files, person, tables, verdicts, workshop
+from corpus import entries, made_files, person, tables, trial, verdicts, workshop
 
 CORPUS = entries.load()
 RESULTS = Path(entries.__file__).parent / "results"
@@ -118,15 +118,17 @@ def test_a_script_that_ran_in_one_build_only_is_told(tmp_path: Path) -> None:
     assert made_files.compare(plain, held, ()).files == ("gen ran in one of the builds only",)
 
 
+_TOLD = {"version": "1.2.3", "events": 5, "accesses": 4, "findings": [], "failure": ""}
+
+
 def _record(**changes: object) -> dict[str, object]:
-    told = {"version": "1.2.3", "events": 5, "accesses": 4, "findings": [], "failure": ""}
     return {
         "codes": {"learn": 0, "plain": 0, "ci": 0},
         "seconds": {},
         "failed_plainly": [],
         "timed_out": [],
         "traceback": [],
-        "scripts": {"ring": told},
+        "scripts": {"ring": _TOLD},
         "grants": {},
         "lines": {},
         "asked": {},
@@ -163,6 +165,25 @@ def _asked(crate: str = "ring", locked: str = "", rung: str = "") -> dict[str, o
         ({"different": {"files": ["ring a.o"], "directives": []}}, "another result"),
         ({"codes": {"learn": 0, "plain": 0, "ci": 20}}, "`ci` ended with 20"),
         (
+            {
+                "codes": {"learn": 3, "plain": 0, "ci": 101},
+                "failed_held": ["ring"],
+                "different": {"files": ["ring ran in one of the builds only"], "directives": []},
+            },
+            "fails when held",
+        ),
+        (
+            {"codes": {"learn": 3, "plain": 101, "ci": 101}, "failed_held": ["other"]}
+            | {"scripts": {"ring": _TOLD, "other": _TOLD}, "failed_plainly": ["other"]},
+            "ok",
+        ),
+        (
+            {"codes": {"learn": 3, "plain": 101, "ci": 101}, "failed_plainly": ["ring"]}
+            | {"failed_held": ["ring"]}
+            | {"different": {"files": ["ring ran in one of the builds only"], "directives": []}},
+            "not available: plain Cargo fails, too",
+        ),
+        (
             {"codes": {"learn": 1, "plain": 101, "ci": 1}, "failed_plainly": ["ring"]},
             "not available: plain Cargo fails, too",
         ),
@@ -186,6 +207,13 @@ def test_a_command_ends_when_the_time_of_its_entry_is_up(tmp_path: Path) -> None
     assert early.run(["sh", "-c", "echo made; exit 3"]).code == 3
     with pytest.raises(workshop.StepError, match="false"):
         early.must(["false"])
+
+
+def test_the_names_of_files_are_no_hosts_of_registries(tmp_path: Path) -> None:
+    host = ".".join(("index", "crates", "io"))
+    record = trial.portable(tmp_path, {"files": ["mimalloc-static.o"], "said": [f"to {host}:443"]})
+
+    assert record == {"files": ["mimalloc-static.o"], "said": ["to a-package-registry:443"]}
 
 
 def test_what_was_allowed_by_hand_is_counted() -> None:
