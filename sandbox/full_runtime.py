@@ -96,7 +96,7 @@ _REMEDIES = (
         "`apparmor_parser --replace /etc/apparmor.d/bwrap`",
     ),
     (
-        ("No permissions to create new namespace", "Creating new namespace failed", "CLONE_NEW"),
+        ("No permissions to create", "Creating new namespace failed", "CLONE_NEW"),
         "this user may not make user namespaces: look at kernel.unprivileged_userns_clone and "
         "user.max_user_namespaces; in a container, use `--security-opt "
         "seccomp=unconfined` or `--privileged`",

@@ -511,6 +511,7 @@ def test_what_the_sandbox_wrapper_says_is_explained() -> None:
         ("bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted", "apparmor_parser"),
         ("bwrap: Unknown option --disable-userns", "version 0.8"),
         ("bwrap: No permissions to create new namespace, likely because", "max_user_namespaces"),
+        ("bwrap: No permissions to create a new namespace, likely because", "max_user_namespaces"),
         ("bwrap: Can't mount proc on /newroot/proc: Operation not permitted", "systempaths"),
     ]:
         assert way in str(explained(talk)), talk
