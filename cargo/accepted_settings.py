@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from buildperm.cargo import nearer_settings
+from buildperm.cargo.nearer_settings import Runs
 from buildperm.cargo.standing_state import digest, replace_text
 from buildperm.errors import BuildpermError
 from buildperm.tracer.notation import encode
@@ -73,11 +74,17 @@ def refuse_unknown(
     settings = [*nearer_settings.found(folder, cargo_home)]
     found = unknown(place, owner, settings)
     if found:
+        if found[0].runs is Runs.LOADED:  # Whoever enrolls asks Cargo, which would have it loaded.
+            hint = "Look at what that names. If you want it, set RUSTFLAGS in your own environment."
+        else:
+            hint = (
+                "Look at what that names. If you want it, run `buildperm enable` in this "
+                "workspace; if not, remove it."
+            )
         was = "was not there when always on was enabled here" if owner else "was not accepted"
         raise BuildpermError(
             f"{found[0].name} {found[0].outcome}, and {was}",
-            hint="Look at what that names. If you want it, run `buildperm enable` in this "
-            "workspace; if not, remove it.",
+            hint=hint,
         )
     loaded = nearer_settings.named_by_call(call, settings)
     if loaded:

@@ -5,6 +5,7 @@ Always on cannot prevent it: Cargo does what that says before it calls anything 
 
 from __future__ import annotations
 
+import enum
 import json
 import os
 from dataclasses import dataclass
@@ -31,6 +32,17 @@ _LOADERS = ("LD_", "GCONV_PATH")  # ld.so(8), ENVIRONMENT; iconv(1)
 _SHELLS = ("BASH_FUNC_", "SHELLOPTS")  # bash(1): sh is bash on many machines.
 _SEARCH = "PATH"  # In which a compiler is looked for that is named by a word.
 _PROXIED = ("RUSTUP_HOME", "RUSTUP_TOOLCHAIN")  # What a proxy of rustup starts, the rustup book.
+_DESCRIBED = "RUST_TARGET_PATH"  # Where rustc looks for NAME.json of a target, rustc_target.
+
+
+class Runs(enum.Enum):
+    """What has something run."""
+
+    COMPILER = enum.auto()  # A program in place of a compiler, or around it.
+    LOADED = enum.auto()  # A code generator, which the compiler loads when it is asked.
+    BY_VARIABLE = enum.auto()  # A variable of what Cargo calls.
+    FOR_TOKEN = enum.auto()  # A registry that is downloaded from.
+    BY_COMMAND = enum.auto()  # A command that the user gives: an alias, a browser.
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,16 @@ class NearerSetting:
     value: str
     root: Path  # What the `.cargo` lies in that says it.
     outcome: str  # What comes of it.
+    is_table: bool = False  # Its value is one.
+
+    @property
+    def runs(self) -> Runs:
+        """Return by what something runs."""
+        if self.key.startswith("env."):
+            return Runs.BY_VARIABLE
+        known = {_LOADED: Runs.LOADED, _TOKEN: Runs.FOR_TOKEN}
+        known |= dict.fromkeys((_BROWSER, _ALIAS), Runs.BY_COMMAND)
+        return known.get(self.outcome, Runs.COMPILER)
 
     @property
     def name(self) -> str:
@@ -93,7 +115,9 @@ def found(folder: Path, cargo_home: Path) -> Iterator[NearerSetting]:
             yield NearerSetting("doc.browser", repr(table["browser"]), root, _BROWSER)
         for name in sorted(variables):
             if outcome := _of_variable(name):
-                yield NearerSetting(f"env.{name}", repr(variables[name]), root, outcome)
+                value = variables[name]
+                is_table = isinstance(value, dict)
+                yield NearerSetting(f"env.{name}", repr(value), root, outcome, is_table)
 
 
 def _of_variable(name: str) -> str:
@@ -104,6 +128,8 @@ def _of_variable(name: str) -> str:
         return "has a shell run it before anything is held"
     if name in _PROXIED:
         return "leads rustup to another compiler before anything is held"
+    if name == _DESCRIBED:
+        return "leads the compiler to targets that may name code generators, loaded unheld"
     if name == _SEARCH:
         return "leads to other programs of the same names before anything is held"
     return ""

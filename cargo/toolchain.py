@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from buildperm.cargo import neutral_query
 from buildperm.errors import BuildpermError
 from buildperm.rules.layout import PROGRAMS, SHARED
 from buildperm.sandbox.machine import MOUNT_PROC, has_proc
@@ -145,7 +146,8 @@ def resolve(folder: Path, environment: Mapping[str, str], *, name: str = "") -> 
     """Find the tool chain for a command run in `folder`; `name` is that of a `+name`, or empty.
 
     Raises:
-        BuildpermError: There is no cargo or rustc, or they fail.
+        BuildpermError: There is no cargo or rustc, or they fail, or a file in `folder` or above it
+            leads rustup to programs that are not its own.
     """
     base = dict(environment)
     if name:
@@ -162,6 +164,7 @@ def resolve(folder: Path, environment: Mapping[str, str], *, name: str = "") -> 
             "no `cargo` on PATH", hint="Install Rust, for example with https://rustup.rs."
         )
     called = Path(named)
+    neutral_query.refuse_toolchain(folder, base, proxy)
     # Only rustup's proxy takes a `+name`: any other rustc says that it does not know what is meant.
     chosen = [f"+{name}"] if name else []
     sysroot = Path(_ask([proxy, *chosen, "--print", "sysroot"], folder, base).strip())

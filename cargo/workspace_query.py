@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from buildperm.cargo import neutral_query
 from buildperm.errors import BuildpermError
 from buildperm.sandbox import private_cache
 
@@ -31,7 +32,7 @@ def ask(
     """Run Cargo as a command in `folder` would, and return its standard output.
 
     Like any command of Cargo's this downloads what is missing and completes Cargo.lock, unless a
-    word forbids it.
+    word forbids it. Nothing runs that the workspace's own configuration names.
 
     Args:
         toolchain: Whose Cargo is asked.
@@ -77,9 +78,11 @@ def _ask(
         "RUSTC_WRAPPER": no_wrapper,
         "RUSTC_WORKSPACE_WRAPPER": no_wrapper,
     }
+    # Behind the command, where the user's own `--config` outranks it.
+    neutral = neutral_query.options(folder, toolchain.cargo_home, words)
     try:
         answered = subprocess.run(
-            [str(toolchain.cargo), *words],
+            [str(toolchain.cargo), words[0], *neutral, *words[1:]],
             cwd=folder,
             env=variables,
             stdin=subprocess.DEVNULL,
@@ -95,7 +98,10 @@ def _ask(
         begin = next((n for n, line in enumerate(lines) if line.startswith("error: ")), 0)
         lines = lines[begin:]  # Before that it says what it is about to do.
         reason = "\n".join(lines).removeprefix("error: ") or f"exit code {answered.returncode}"
-        raise BuildpermError(f"Cargo cannot read the workspace: {reason}", hint=_hint(said))
+        hint = _hint(said)
+        if "--offline" in neutral and any(known in said for known in _WITHOUT_NETWORK):
+            hint = neutral_query.explained(folder, toolchain.cargo_home)
+        raise BuildpermError(f"Cargo cannot read the workspace: {reason}", hint=hint)
     return answered.stdout
 
 

@@ -33,6 +33,7 @@ SUBJECTS = {
     "cargo/rustc_wrapper": "The wrapper is a shell script.",
     "cli/always_on": "Plain Cargo while buildperm is always on, with a thief and without.",
     "cli/build_screen": "The screen of a running build, from its first picture to the inbox.",
+    "cli/hostile_checkouts": "What a checkout names as a compiler runs for no command that looks.",
     "cli/carried_state": "What every command does with state that came along with a checkout.",
     "cli/output_folders": "Folders in which Cargo builds, from the question to the refusal.",
     "cli/containers": "What commands can do within a container.",

@@ -17,6 +17,7 @@ from buildperm.cargo import (
     adopted_scripts,
     configuration,
     nearer_settings,
+    neutral_query,
     standing_state,
     toolchain,
 )
@@ -77,6 +78,7 @@ def status(folder: Path, *, tries: bool = True) -> AlwaysOnStatus:
     """
     place = standing_state.folder()
     state = standing_state.read(place)
+    neutral_query.refuse_toolchain(folder, os.environ, shutil.which("cargo") or "")
     root = _root(folder)
     enrolled = state.enrolled(root or folder)
     wanted = "on" if enrolled else {"leave": "off"}.get(state.others, state.others)
