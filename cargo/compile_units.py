@@ -266,6 +266,7 @@ class CompileUnits:
             "landlock_abi": session["landlock_abi"],
             "left_open": list(session.get("left_open", ())),
             "mode": session["profile"],
+            "command": session.get("command", ""),
             "buildperm": session["buildperm"],
             "session": package.get("digest", ""),
             "places": {token: encode(path) for token, path in places.items()},

@@ -66,13 +66,15 @@ def make(
     compiling: SessionCompile | None = None,
     observation: Literal["full", "light"] = "full",
     is_standing: bool = False,
+    command: str = "",
 ) -> Session:
     """Collect what supervisors need to know.
 
     `environment` is the user's; `rustc_wrapper` is what build scripts are to see as RUSTC_WRAPPER;
     `compiling` says how compiling is held, and macros with it; `observation` is what is wanted, and
     light only where this processor can and `profile` is `enforcing`. With `is_standing` packages
-    that are not in `metadata` are held to the baseline.
+    that are not in `metadata` are held to the baseline. `command` is the one of buildperm that
+    builds, or `cargo`; it is for recordings, and changes nothing else.
 
     Raises:
         CannotEnforceError: This machine or this version cannot do what the grants require.
@@ -110,6 +112,8 @@ def make(
     }
     if is_standing:
         session["standing"] = True
+    if command:
+        session["command"] = command
     set_runtime(session, prepared, observation)
     found = trusted_repository.trusted(metadata.root, environment)
     if found:

@@ -60,8 +60,11 @@ class SupervisedBuild:
         on_output: Callable[[bytes], None] | None = None,
         observation: Observation = "full",
         target: TargetDirectory | None = None,
+        command: str = "",
     ) -> None:
         """Make the session; `target` is where builds are kept that no command has started.
+
+        `command` is the one of buildperm that builds, for the recordings.
 
         Raises:
             BuildpermError: This machine cannot enforce the policy, or the target directory or the
@@ -70,6 +73,7 @@ class SupervisedBuild:
         self.project = project
         self.target = target or open_target(project.metadata, _FOLDERS[profile])
         self.mode = compile_mode.choose(project, policy)
+        self._command = command
         self.session = self._session(policy, profile, observation)
         self._compiling = compile_session.make(
             self.session, project, policy, self.mode, self.target
@@ -329,6 +333,7 @@ class SupervisedBuild:
             rustc_wrapper=project.configuration.rustc_wrapper,
             compiling=self.mode.told(),
             observation=observation,
+            command=self._command,
         )
         made["left_open"] = [*made.get("left_open", ()), *self.mode.why]
         return made

@@ -317,6 +317,7 @@ class Run:
             "landlock_abi": self.abi,
             "left_open": self.left_open(),
             "mode": session["profile"],
+            "command": session.get("command", ""),
             "observation": LIGHT if self.light and self.light.opens.is_used else FULL,
             "buildperm": session["buildperm"],
             "session": package.get("digest", ""),

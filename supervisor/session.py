@@ -86,6 +86,7 @@ if TYPE_CHECKING:
         python: int  # sys.hexversion of the writer.
         buildperm: str
         profile: Literal["learning", "enforcing"]
+        command: NotRequired[str]  # Of buildperm, or `cargo` of always on; for the recordings.
         runtime: str
         sandbox_wrapper: NotRequired[list[bytes]]  # The command around a script: sandbox.runtime.
         mounts: NotRequired[bool]  # It is bubblewrap, and gets arguments for its mounts.

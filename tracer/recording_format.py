@@ -12,5 +12,8 @@ REUSED = 1 << 22
 FULL, LIGHT = "full", "light"
 """How a run was observed. Light: files that compilers have read are not listed."""
 
+CARGO = "cargo"
+"""What a recording names as the command where plain Cargo was held; else one of buildperm's."""
+
 SCRIPT, MACRO, COMPILE = SUBJECTS = ("script", "macro", "compile")
 """What of a package was run: its build script, its procedural macros, or a compiler on its code."""

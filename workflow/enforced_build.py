@@ -88,6 +88,7 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
             # Standard output is for the report: what Cargo prints there would break the document.
             on_output=_to_standard_error if outputs.is_document else None,
             observation=options.observation,
+            command="ci",
         )
     finally:
         proof.result()

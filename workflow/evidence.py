@@ -28,8 +28,11 @@ from buildperm.tracer.notation import decode
 from buildperm.tracer.recording import reader
 from buildperm.tracer.recording.event import RecordedProcess
 from buildperm.tracer.recording.reader import End, Recording, RecordingError
-from buildperm.tracer.recording_format import FULL
+from buildperm.tracer.recording_format import CARGO, FULL
 from buildperm.workflow.script_lookup import FoundScript
+
+_COMMANDS = ("learn", "review", "ci")
+"""What builds, and keeps its recordings; another word in one is of another version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class RecordedRun:
     processes: tuple[RecordedProcess, ...]  # All programs that were run in it.
     end: End
     is_light: bool  # Files that compilers read are not listed.
+    command: str = ""  # That built: see `Header.command`.
 
     @property
     def is_learning(self) -> bool:
@@ -54,7 +58,14 @@ class RecordedRun:
 
     @property
     def circumstance(self) -> str:
-        """Say how it was recorded; which command that was does not stand in a recording."""
+        """Say how it was recorded, and by which command where the recording tells."""
+        by = "plain Cargo" if self.command == CARGO else f"`buildperm {self.command}`"
+        is_told = self.command == CARGO or self.command in _COMMANDS
+        return f"{self.manner} ({by})" if is_told else self.manner
+
+    @property
+    def manner(self) -> str:
+        """Say how it was recorded."""
         return "while learning" if self.is_learning else "in a held build"
 
 
@@ -246,6 +257,7 @@ def _run(
         tuple(found.processes.values()),
         found.end,
         found.header.observation != FULL,
+        found.header.command,
     )
 
 

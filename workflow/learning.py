@@ -147,6 +147,7 @@ class Learning:
                 tell=console.print_message,
                 viewer=self._viewer,
                 heading=self._heading,
+                command=self.options.command,
             )
             self.failure = recorded.failure
             if recorded.interrupted:

@@ -154,6 +154,7 @@ class QueryReport:
             "recordings": [
                 {
                     "mode": run.mode,
+                    "command": run.command,
                     "subject": str(run.context.role.subject),
                     "consumer": run.context.role.consumer,
                     "target": run.context.target,
@@ -190,7 +191,7 @@ def _run_went(result: QueryResult, run: RecordedRun, access: Access) -> str:
         is_learning=run.is_learning,
         by_system=access.refused_by_system,
     )
-    return told.removesuffix(f" {run.circumstance}")  # Stands before it.
+    return told.removesuffix(f" {run.manner}")  # Stands before it.
 
 
 def _evidence_lines(result: QueryResult) -> Iterator[str]:

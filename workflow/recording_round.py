@@ -95,6 +95,7 @@ def record(
     tell: Callable[[str], None],
     viewer: BuildViewer,
     heading: str,
+    command: str = "",
 ) -> RecordingRound:
     """Build in each context under the learning profile.
 
@@ -106,13 +107,14 @@ def record(
         tell: Gets a line on what happens besides the build.
         viewer: Shows the build while it runs.
         heading: What is built, for the viewer: the command and the workspace.
+        command: The command of buildperm, for the recordings.
 
     Raises:
         BuildpermError: A build cannot be started, or a build script cannot be held.
     """
     gathering = _RoundBuilder()
     for workspace in workspaces:
-        outcome = _build(workspace, policy, doubtful, viewer, heading)
+        outcome = _build(workspace, policy, doubtful, viewer, heading, command)
         more = (
             _repeat(outcome, runs - 1, tell)
             if runs > 1 and not outcome.finished.interrupted
@@ -231,6 +233,7 @@ def _build(
     doubtful: Collection[str],
     viewer: BuildViewer,
     heading: str,
+    command: str,
 ) -> BuildOutcome:
     known: list[tuple[Session, HeldPackages]] = []  # Once the build has begun.
 
@@ -247,6 +250,7 @@ def _build(
             "learning",
             on_progress=listener.on_progress,
             on_output=listener.on_output,
+            command=command,
         )
         session = supervised.session
         known.append((session, HeldPackages(workspace.project, policy, session)))

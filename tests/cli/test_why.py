@@ -109,7 +109,7 @@ def test_the_evidence_is_beside_it(learnt: LearntWorkspace) -> None:
 
     assert "helper 2.0.0 gets in through app > library > helper." in told
     assert "Seen when helper 2.0.0 was reviewed (buildperm.lock): done; " in told
-    assert "Seen 1 time while learning " in told
+    assert "Seen 1 time while learning (`buildperm learn`) " in told
     assert "    by build script " in told
     assert "    as cc --version" in told
     line = 1 + learnt.manifest.read_text().splitlines().index('presets = ["cc"]')
@@ -177,6 +177,7 @@ def test_the_document_says_the_same(learnt: LearntWorkspace) -> None:
     assert [seen["version"] for seen in document["reviewed"]] == ["1.0.0", "2.0.0"]
     (recorded,) = document["recordings"]
     assert (recorded["outcome"], recorded["count"]) == ("done", 1)
+    assert (recorded["mode"], recorded["command"]) == ("learning", "learn")
     assert recorded["chains"][0][0] == "build script"
 
 
@@ -412,8 +413,8 @@ def test_a_recording_is_put_down_to_no_command_that_it_does_not_name(
 
     assert len(seen) == 2
     assert {line[len("Seen 1 time ") :].split()[0] for line in seen} == {"while", "in"}
-    assert any(line.startswith("Seen 1 time in a held build ") for line in seen)
-    assert not any("buildperm" in line for line in seen)
+    assert any(line.startswith("Seen 1 time in a held build (`buildperm ci`) ") for line in seen)
+    assert any(line.startswith("Seen 1 time while learning (`buildperm learn`) ") for line in seen)
 
 
 def test_a_denial_is_written_beside_those_that_there_are(learnt: LearntWorkspace) -> None:

@@ -69,6 +69,7 @@ class Header:
     subject: str = SCRIPT  # What of the package was run: see recording_format.SUBJECTS.
     consumer: Consumer | None = None  # Of a macro.
     observation: str = FULL  # Or light: see recording_format.LIGHT.
+    command: str = ""  # Of buildperm, or recording_format.CARGO; empty before there was this.
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,7 @@ def _header(fields: Fields, kind: str, path: Path) -> Header:
         subject=_subject(fields),
         consumer=_consumer(fields),
         observation=fields.text("observation", FULL),
+        command=fields.text("command", ""),
     )
 
 
