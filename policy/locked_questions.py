@@ -18,6 +18,11 @@ _BY_HAND = (
     "Sensitive: not grantable here. To allow it, add it to Cargo.toml by hand, as an exact path or "
     "name, with a `reason`."
 )
+_ONLY_LOOKED = (
+    "Deny it: it only looked whether this is there, read nothing, and needs no grant for that. A "
+    "grant would let it read all that is in it. That is sensitive: it can only be added to "
+    "Cargo.toml by hand, as an exact path, with a `reason`."
+)
 _EMPTY_HOME = (
     "Sensitive: nothing to allow, as the home folder that it sees is empty. If you know why it "
     "looks there, deny it."
@@ -76,7 +81,9 @@ def _why_locked(access: Access) -> str:
         return _NEVER
     if access.kind is Kind.WRITE and (closed := why_closed(access.target)):
         return _CLOSED.format(closed)
-    return _EMPTY_HOME if access.saw_empty_home else _BY_HAND
+    if access.saw_empty_home:
+        return _EMPTY_HOME
+    return _ONLY_LOOKED if access.is_look else _BY_HAND
 
 
 def _why_unconnected(access: Access) -> str:

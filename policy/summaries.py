@@ -16,6 +16,9 @@ NOTES_MOST = 6
 FOLDERS_MOST = 3
 """Folders that a title names where all that they have in common is a root."""
 
+LOOK = "look at"
+"""The verb for what is read where nobody has opened it."""
+
 _SET = "rustc-env="
 
 
@@ -25,7 +28,8 @@ def title(kind: Kind, group: Sequence[Access]) -> str:
     traits = kind.traits
     match traits.syntax:
         case Syntax.PATH:
-            return _of_files(traits.verb, names)
+            is_look = kind is Kind.READ and all(access.is_look for access in group)
+            return _of_files(LOOK if is_look else traits.verb, names)
         case Syntax.VARIABLE:
             return (
                 f"see the environment variable{'s' * (len(names) > 1)} {_listing(names, 'names')}"

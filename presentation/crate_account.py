@@ -18,7 +18,7 @@ from buildperm.policy.kinds import LISTED, Kind
 from buildperm.policy.proposal import Risk
 from buildperm.policy.risk_combinations import combinations, looks_like_theft
 from buildperm.policy.role import SubjectKind
-from buildperm.policy.summaries import title
+from buildperm.policy.summaries import LOOK, title
 from buildperm.policy.undecided_accesses import is_settled
 from buildperm.report.html_page import MapCell, Severity
 from buildperm.report.text import count
@@ -174,8 +174,8 @@ def deed_text(outcome: Outcome, kind: Kind, group: Sequence[Access]) -> str:
     match outcome:
         case Outcome.DONE:
             verb = kind.traits.verb
-            if all(access.is_look for access in group) and told.startswith(verb):
-                return f"Looked whether there is{told[len(verb) :]}, and read nothing of it."
+            if told.startswith(LOOK):
+                return f"Looked whether there is{told[len(LOOK) :]}, and read nothing of it."
             done = kind.traits.past + told[len(verb) :] if told.startswith(verb) else told
             return f"{done[:1].upper()}{done[1:]}."
         case Outcome.FAILED if all(access.saw_empty_home for access in group):

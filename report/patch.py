@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import editor, manifest, manifest_reader, validation
+from buildperm.policy import editor, manifest, manifest_reader, summaries, validation
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.compilation import PINNED
 from buildperm.policy.decision import Answer, Decision
@@ -89,11 +89,12 @@ def _comments(proposal: Proposal, closed: str | None) -> Iterator[str]:
 
 
 def _action_text(access: Access) -> str:
-    verb = (
-        access.kind.traits.past
-        if access.outcome is Outcome.DONE
-        else f"tried to {access.kind.traits.verb}"
-    )
+    if access.is_answered_look:
+        verb = "looked whether there is"
+    elif access.outcome is Outcome.DONE:
+        verb = access.kind.traits.past
+    else:
+        verb = f"tried to {summaries.LOOK if access.is_look else access.kind.traits.verb}"
     times = f" {access.count:,} times" if access.count > 1 else ""
     chain = f", by {' > '.join(access.chains[0])}" if access.chains else ""
     return f"{verb} {access.target}{times}{chain}"

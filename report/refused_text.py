@@ -62,6 +62,7 @@ _ALREADY_TOLD = (
     "is sensitive: ",
     "Sensitive: not grantable here.",
     "Sensitive: nothing to allow, ",
+    "Deny it: it only looked ",
     "it can steal: it reaches for",
     "No grant can allow it: ",
 )

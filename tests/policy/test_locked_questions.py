@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,23 @@ def test_the_sensitive_tier_is_shown_and_locked(access: Access) -> None:
     assert proposal.risk is Risk.CRITICAL
     assert proposal.choices
     assert proposal.notes
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DONE, Outcome.REFUSED])
+def test_who_only_looks_for_a_secret_is_to_be_denied(outcome: Outcome) -> None:
+    """What answers it would be a grant to read: so it is as risky, and says what it opens."""
+    opened = an_access(Kind.READ, "$WORKSPACE/.env", outcome, held="settings with secrets")
+    looked = replace(opened, is_look=True)
+
+    proposal = the_one(looked)
+    assert proposal.title == "look at $WORKSPACE/.env (settings with secrets)"
+    assert proposal.locked.startswith("Deny it: it only looked whether this is there")
+    assert "would let it read all that is in it" in proposal.locked
+    assert proposal.risk is Risk.CRITICAL
+    assert the_one(opened).title.startswith("read $WORKSPACE/.env")
+    assert the_one(opened).locked.startswith("Sensitive: not grantable here")
+    other = replace(opened, target="$WORKSPACE/.env.local")
+    assert {each.title[:4] for each in all_asked(looked, other)} == {"look", "read"}
 
 
 def test_system_calls_and_sockets_of_this_machine_are_shown_and_locked() -> None:

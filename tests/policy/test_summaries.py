@@ -46,6 +46,14 @@ def test_a_group_is_called_by_what_it_does(kind: Kind, targets: list[str], title
     assert summaries.title(kind, accesses(kind, *targets)) == title
 
 
+def test_only_what_nobody_has_opened_is_looked_at() -> None:
+    one, other = accesses(Kind.READ, "/a/x", "/a/y")
+    look, another = (replace(each, is_look=True) for each in (one, other))
+    assert summaries.title(Kind.READ, [look]) == "look at /a/x"
+    assert summaries.title(Kind.READ, [look, another]) == "look at 2 files below /a"
+    assert summaries.title(Kind.READ, [look, other]) == "read 2 files below /a"
+
+
 def test_a_socket_that_waits_for_others_is_called_so() -> None:
     bound = accesses(Kind.NET, "0.0.0.0:80", example="bound")
 

@@ -111,6 +111,7 @@ def test_a_look_is_not_told_as_reading() -> None:
     assert told.startswith("Looked whether there is $HOME/.ssh/id_ed25519")
     assert told.endswith(", and read nothing of it.")
     assert deed_text(Outcome.DONE, Kind.READ, [look, read]).startswith("Read ")
+    assert deed_text(Outcome.REFUSED, Kind.READ, [look]).startswith("Tried to look at $HOME/")
 
 
 def test_nothing_out_of_the_ordinary_is_said_in_a_sentence() -> None:
