@@ -1,6 +1,6 @@
 """Lines on the standard streams: results on standard output, messages on standard error.
 
-Every line is made printable here, whoever calls.
+Every line is made printable here, whoever calls, and is broken between words on a terminal.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import os
 import sys
 from typing import Final, Literal
 
+from buildperm.presentation.line_layout import columns_of, laid_out
 from buildperm.printable import log_line
 
 Emphasis = Literal["bold", "red", "green"]
@@ -31,7 +32,7 @@ def has_colour() -> bool:
 
 def print_line(line: str, *, emphasis: Emphasis | None = None) -> None:
     """Print a line of the result; emphasis is for a terminal only."""
-    text = log_line(line)
+    text = laid_out(log_line(line), columns_of(sys.stdout))
     if emphasis is not None and sys.stdout.isatty() and has_colour():
         text = f"\x1b[{_CODES[emphasis]}m{text}\x1b[0m"
     write(f"{text}\n")
@@ -39,7 +40,7 @@ def print_line(line: str, *, emphasis: Emphasis | None = None) -> None:
 
 def print_message(line: str) -> None:
     """Print a message."""
-    _put(f"{log_line(line)}\n", is_result=False)
+    _put(f"{laid_out(log_line(line), columns_of(sys.stderr))}\n", is_result=False)
 
 
 def print_warning(line: str) -> None:

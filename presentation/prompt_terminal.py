@@ -6,6 +6,7 @@ import termios
 from dataclasses import dataclass
 from typing import TextIO
 
+from buildperm.presentation.line_layout import columns_of, laid_out
 from buildperm.printable import drawable
 
 
@@ -27,8 +28,10 @@ class PromptTerminal:
 
     def print_lines(self, *lines: str) -> None:
         """Print lines."""
+        columns = columns_of(self.sink)
         for line in lines:
-            self.sink.write(f"{drawable(line)}\n")  # The last guard, as in the screens.
+            # The last guard, as in the screens.
+            self.sink.write(f"{laid_out(drawable(line), columns)}\n")
 
     def answer(self, offered: str, *, flushing: bool) -> str:
         """Return one answer; where it matters, what was typed before the question is thrown away.

@@ -131,4 +131,8 @@ def _pointer(error: BuildpermError) -> str:
 
 def _print_message(message: str) -> None:
     """Write a message that may repeat what others have named or said: nothing raw gets through."""
-    sys.stderr.write(log_text(message.expandtabs(4)))
+    from buildperm.presentation.line_layout import columns_of, laid_out
+
+    columns = columns_of(sys.stderr)
+    lines = log_text(message.expandtabs(4)).split("\n")
+    sys.stderr.write("\n".join(laid_out(line, columns) for line in lines))
