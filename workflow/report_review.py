@@ -40,7 +40,7 @@ from buildperm.printable import log_text
 from buildperm.report import json_reader, next_command, text
 from buildperm.report.counterpart import find_packages
 from buildperm.workflow import kept_answers
-from buildperm.workflow.build_outcome import propose
+from buildperm.workflow.build_outcome import asked
 from buildperm.workflow.build_summary import text_of_nothing_written
 from buildperm.workflow.evidence_source import RecordedEvidence, RecordedFiles, kept_files
 from buildperm.workflow.review_options import ReviewOptions
@@ -94,13 +94,13 @@ class _ReportReview:
         self._found = found
         self._folders = {package["id"]: folder for folder, package in known.items()}
         self._journal = open_target(project.metadata, "learn").folder / _JOURNAL
-        asked = [
+        found_open = [
             each
             for package, script in found
-            for each in propose(package, script.accesses, self._consumers(package))
+            for each in asked(package, script.accesses, self._consumers(package))
         ]
         self._review = Review(
-            sorted(asked, key=lambda proposal: -proposal.risk),
+            sorted(found_open, key=lambda proposal: -proposal.risk),
             revisions={
                 (package["crate"], package["version"]): _revision(package) for package, _ in found
             },

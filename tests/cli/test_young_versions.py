@@ -217,6 +217,8 @@ def test_what_is_granted_and_only_waits_is_no_question(tmp_path: Path) -> None:
     assert "older" not in {
         each["crate"] for each in document["findings"] if each["rule"] == "too-young"
     }
+    code, said = space.buildperm("review", "--no-tui", "--from", str(tmp_path / "ci.json"))
+    assert (code, "undecided" in said) == (0, False), said
 
 
 def test_what_a_young_version_is_not_granted_is_asked(tmp_path: Path) -> None:
@@ -234,3 +236,6 @@ def test_what_a_young_version_is_not_granted_is_asked(tmp_path: Path) -> None:
     assert code == 3, learnt
     assert "undecided: newer 1.0.0: read $WORKSPACE/given.txt" in learnt
     assert "1 undecided;" in listed
+    space.buildperm("ci", "--report", f"json={tmp_path / 'ci.json'}")
+    code, said = space.buildperm("review", "--no-tui", "--from", str(tmp_path / "ci.json"))
+    assert (code, said.count("undecided: newer 1.0.0: read")) == (3, 1), said
