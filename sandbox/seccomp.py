@@ -56,8 +56,9 @@ def build(
         arch: As uname(2) calls it.
         numbers: System call numbers of `arch` by name; a name that it lacks needs no rule.
         recorded: Names of the calls that the recorder wants to see.
-        light: It lets opens with a key pass: see `seccomp_rules.LIGHT`. `LIGHT_KEY` has to be
-            replaced before it is used, by a key that nobody knows.
+        light: It lets opens with a key pass, and some of what is in folders: see
+            `seccomp_rules.LIGHT`. `LIGHT_KEY` has to be replaced before it is used, by a key that
+            nobody knows, and `FOLDERS_KEY` by a descriptor.
         looks: It stops what only looks at a path: see `seccomp_rules.LOOKS`.
 
     Raises:
@@ -68,7 +69,8 @@ def build(
     answer = refused(errno.ENOSYS) | FOREIGN if arch == "x86_64" else guarded(errno.ENOSYS)
     cases = _cases(recorded, looks=looks)
     if light:
-        cases |= {name: (*first, *cases[name]) for name, first in LIGHT.items()}
+        usual = (FilterCase(ALLOW),)
+        cases |= {name: (*first, *cases.get(name, usual)) for name, first in LIGHT.items()}
     return assemble(arch, numbers, cases, foreign=answer)
 
 

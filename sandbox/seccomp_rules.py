@@ -26,6 +26,11 @@ from dataclasses import dataclass
 
 from buildperm.tracer.syscall_table import (
     BROKERED,
+    FOLDERS_HOW,
+    FOLDERS_KEY,
+    FOLDERS_MOST,
+    FOLDERS_PAGE,
+    HOW_SIZE,
     LIGHT_KEY,
     LOOK_KEY,
     LOOK_KEY_AT,
@@ -373,6 +378,16 @@ LOOKS: Mapping[str, tuple[FilterCase, ...]] = {
 }
 """What stops where looks are recorded, or moved: `tracer.recorder.look_calls`, `own_folders`."""
 
+# Whatever begins below the end of the folders' page: there is nothing else that low.
+_ON_PAGE = (
+    ArgumentTest(0, values=(0,), high=True),
+    ArgumentTest(0, ~(2 * FOLDERS_PAGE - 1) & 0xFFFFFFFF, (0,)),
+)
+_PAGE_KEPT = guarded(errno.EPERM)
+_MAP_FIXED, _MAP_FIXED_NOREPLACE, _MREMAP_FIXED = 0x10, 0x100000, 2  # mmap(2), mremap(2)
+_OF_FOLDERS = ArgumentTest(0, ~(FOLDERS_MOST - 1) & 0xFFFFFFFF, (FOLDERS_KEY,))
+_F_SETFD, _FIONCLEX = 2, 0x5450  # fcntl(2), ioctl_tty(2)
+
 LIGHT: Mapping[str, tuple[FilterCase, ...]] = {
     "openat": (
         FilterCase(
@@ -384,8 +399,54 @@ LIGHT: Mapping[str, tuple[FilterCase, ...]] = {
             ),
         ),
     ),
+    "openat2": (
+        FilterCase(
+            ALLOW,
+            (
+                _OF_FOLDERS,
+                ArgumentTest(2, values=FOLDERS_HOW),
+                ArgumentTest(2, values=(0,), high=True),
+                ArgumentTest(3, values=(HOW_SIZE,)),
+                ArgumentTest(3, values=(0,), high=True),
+            ),
+        ),
+    ),
+    # No descriptor of a folder outlives an execution, since the page does not.
+    "fcntl": (FilterCase(_PAGE_KEPT, (_OF_FOLDERS, ArgumentTest(1, values=(_F_SETFD,)))),),
+    "ioctl": (FilterCase(_PAGE_KEPT, (_OF_FOLDERS, ArgumentTest(1, values=(_FIONCLEX,)))),),
+    # The page stays as it is. An address of 0 is mostly none at all.
+    "mmap": (
+        FilterCase(
+            ALLOW,
+            (
+                ArgumentTest(0, values=(0,)),
+                ArgumentTest(0, values=(0,), high=True),
+                ArgumentTest(3, _MAP_FIXED | _MAP_FIXED_NOREPLACE, (0,)),
+            ),
+        ),
+        FilterCase(_PERM, _ON_PAGE),
+    ),
+    **{
+        name: (FilterCase(_PAGE_KEPT, _ON_PAGE),)
+        for name in ("munmap", "mprotect", "pkey_mprotect", "remap_file_pages")
+    },
+    "madvise": (FilterCase(_PAGE_KEPT, (*_ON_PAGE, ArgumentTest(1, whole=True))),),
+    "mremap": (
+        FilterCase(_PAGE_KEPT, _ON_PAGE),
+        FilterCase(
+            _PAGE_KEPT,
+            (
+                ArgumentTest(3, _MREMAP_FIXED),
+                ArgumentTest(4, values=(0,), high=True),
+                ArgumentTest(4, _ON_PAGE[1].mask, (0,)),
+            ),
+        ),
+    ),
+    # Where a relative path leads afterwards, the recorder has to know.
+    **dict.fromkeys(("chdir", "fchdir"), (FilterCase(brokered(errno.EACCES)),)),
 }
-"""What comes before all other cases under light observation: `tracer.recorder.light_opens`.
+"""What comes before all other cases under light observation.
 
-`openat` has four arguments, so the kernel does not look at a sixth. Landlock decides as ever.
+`openat` has four arguments, so the kernel does not look at a sixth: `tracer.recorder.light_opens`.
+The others are for `tracer.recorder.folder_reads`. Landlock decides as ever.
 """

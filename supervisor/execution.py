@@ -227,6 +227,8 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
     light = light_observation.prepared(run, rights)
     if light is not None:
         recorder.observe_lightly(light.opens)
+        if light.reads is not None:
+            recorder.observe_folders(light.reads)
         run.light = light if light.is_light else None
     recorder.brokers |= MetadataGuard(rights).brokers(run.session["calls"])
     recorder.give_place(_temporaries(run, rights))

@@ -8,16 +8,17 @@ from __future__ import annotations
 import os
 import struct
 
-from buildperm.rules import baseline
+from buildperm.rules import baseline, limits
 from buildperm.rules.pattern import covers
 from buildperm.supervisor import landlock, landlock_rules
-from buildperm.tracer.syscall_table import LIGHT_KEY
+from buildperm.tracer.syscall_table import FOLDERS_KEY, FOLDERS_MOST, LIGHT_KEY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from buildperm.supervisor.run import Run
+    from buildperm.tracer.recorder.folder_reads import FolderReads
     from buildperm.tracer.recorder.light_opens import LightOpens
 
 _HALF = struct.Struct("=I")
@@ -28,12 +29,20 @@ _TRACING = (b"/sys/kernel/debug", b"/sys/kernel/tracing")
 class LightObservation:
     """What one run needs in which not all that tools do is observed."""
 
-    __slots__ = ("filter", "is_light", "opens")
+    __slots__ = ("filter", "is_light", "opens", "reads")
 
-    def __init__(self, seccomp: bytes, opens: LightOpens, *, is_light: bool) -> None:
+    def __init__(
+        self, seccomp: bytes, opens: LightOpens, reads: FolderReads | None, *, is_light: bool
+    ) -> None:
         self.filter = seccomp  # With the key, if there is one.
         self.opens = opens
+        self.reads = reads  # None where all that the script opens is observed.
         self.is_light = is_light  # Else only looks are not: `recorder.look_calls`.
+
+    @property
+    def is_used(self) -> bool:
+        """Whether something may have gone unseen."""
+        return self.opens.is_used or (self.reads is not None and self.reads.is_used)
 
 
 def prepared(run: Run, rights: Mapping[bytes, int]) -> LightObservation | None:
@@ -55,8 +64,15 @@ def prepared(run: Run, rights: Mapping[bytes, int]) -> LightObservation | None:
 
     # Not 0, which registers may hold.
     key = int.from_bytes(os.urandom(8), "little") | 1 if is_light else 0
+    reads, filter_ = None, run.session["filter"]
+    if is_light:
+        from buildperm.tracer.recorder import folder_reads
+
+        folders = whole_folders(run, rights) if folder_reads.is_possible() else []
+        reads = folder_reads.FolderReads(folders, run.places["MANIFEST_DIR"], key)
+        filter_ = with_key(template, key, folder_reads.FIRST if folders else folder_reads.NOWHERE)
     return LightObservation(
-        with_key(template, key) if is_light else run.session["filter"],
+        filter_,
         LightOpens(
             key,
             lambda path: landlock_rules.is_granted(rights, path, landlock.READ_FILE),
@@ -64,17 +80,56 @@ def prepared(run: Run, rights: Mapping[bytes, int]) -> LightObservation | None:
             _searched(run, rights) if is_light else b"",
             looks=looks,
         ),
+        reads,
         is_light=is_light,
     )
 
 
-def with_key(template: bytes, key: int) -> bytes:
+def whole_folders(run: Run, rights: Mapping[bytes, int]) -> list[bytes]:
+    """Return the folders of the package, and the one for output, that may be read as a whole.
+
+    Landlock has a rule for each, so nothing that lies in it can be refused. The script may not put
+    another folder in the place of one, or its path would lead elsewhere. There are none where a
+    person has said how many files it may open at a time.
+    """
+    limit = run.limits.get("open_files", limits.DEFAULTS["open_files"])
+    if limit != limits.DEFAULTS["open_files"] or run.subject.consumer is not None:
+        return []
+    package = run.places["MANIFEST_DIR"]
+    found = []
+    for path, given in rights.items():
+        if given & landlock_rules.READ != landlock_rules.READ:
+            continue
+        if not covers(package, path) and path != run.places["OUT_DIR"]:
+            continue
+        if landlock_rules.is_granted(rights, os.path.dirname(path), landlock_rules.WRITE):
+            continue
+        if _is_folder(path):
+            found.append(path)
+    return sorted(found)[:FOLDERS_MOST]
+
+
+def _is_folder(path: bytes) -> bool:
+    return os.path.isdir(path) and os.path.realpath(path) == path
+
+
+def with_key(template: bytes, key: int, first: int) -> bytes:
     """Return the filter `template` with `key` in place of `LIGHT_KEY`.
+
+    `first` goes in the place of `FOLDERS_KEY`: the first of the descriptors of folders.
 
     Raises:
         ValueError: It has no place for one.
     """
     made = bytearray(template)
+    word, at = _HALF.pack(FOLDERS_KEY), template.find(_HALF.pack(FOLDERS_KEY))
+    if at < 0:
+        raise ValueError("a filter without a place for folders")
+    while at >= 0:
+        if at % 8 != 4:
+            raise ValueError("a filter with its folders in the wrong place")
+        _HALF.pack_into(made, at, first)
+        at = template.find(word, at + len(word))
     for shift in (0, 32):
         place = _HALF.pack(LIGHT_KEY >> shift & 0xFFFFFFFF)
         # struct sock_filter: eight bytes, the last four of which are the value.

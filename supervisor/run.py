@@ -318,7 +318,7 @@ class Run:
             "left_open": self.left_open(),
             "mode": session["profile"],
             "command": session.get("command", ""),
-            "observation": LIGHT if self.light and self.light.opens.is_used else FULL,
+            "observation": LIGHT if self.light and self.light.is_used else FULL,
             "buildperm": session["buildperm"],
             "session": package.get("digest", ""),
             "places": {token: encode(path) for token, path in self.places.items()},

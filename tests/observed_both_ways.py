@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 UNSEEN = b"/unseen"
 
-_OPENAT_SIXTH = 6  # Of what a stop says: the number of the call, then its arguments.
+_THIRD, _SIXTH = 3, 6  # Of what a stop says: the number of the call, then its arguments.
 
 _COMPILER = re.compile(r"/(cc1|cc1plus|(.*-)?clang(\+\+)?(-[\d.]+)?)$")
 
@@ -37,12 +37,16 @@ def stopping() -> dict[str, tuple[Any, ...]]:
 
     return {
         name: tuple(FilterCase(RECORD, case.tests) for case in cases)
+        if name in ("openat", "openat2")
+        else cases
         for name, cases in LIGHT.items()
     }
 
 
 def mark_unseen(open_calls: Any, light_opens: Any, inner_loop: Any, writer: Any) -> None:  # noqa: ANN401
     """Have the recorder mark what light observation would not have seen."""
+    from buildperm.tracer.syscall_table import FOLDERS_HOW
+
     plain_handler, plain_interest = open_calls.handler, light_opens.LightOpens.is_of_no_interest
     plain_opened, plain_know = writer.Writer.opened, inner_loop.InnerLoop.know
     skipped: list[bool] = []  # Not empty: the call that is looked at would have gone on.
@@ -66,10 +70,11 @@ def mark_unseen(open_calls: Any, light_opens: Any, inner_loop: Any, writer: Any)
             has_key = (
                 name == "openat"
                 and observer.light is not None
-                and syscall[_OPENAT_SIXTH] == observer.light._key
+                and syscall[_SIXTH] == observer.light._key
                 and not decoded[2] & light_opens.WRITING_FLAGS
             )
-            unseen[tid] = has_key or bool(skipped)
+            in_folder = name == "openat2" and syscall[_THIRD] in FOLDERS_HOW
+            unseen[tid] = has_key or in_folder or bool(skipped)
             return decoded
 
         def marking_exit(tid: int, process: Any, *words: Any) -> None:  # noqa: ANN401

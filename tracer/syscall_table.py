@@ -36,6 +36,24 @@ FOREIGN = 0x4000
 LIGHT_KEY = 0x6275696C64706572
 """Stands in a filter for light observation where each run puts a key of its own."""
 
+FOLDERS_KEY = 0x62706670
+"""Stands in a filter for light observation where the first of `FOLDERS_MOST` descriptors goes."""
+
+FOLDERS_MOST = 16
+"""Folders of which a script may open whatever is in them: `recorder.folder_reads`.
+
+Their descriptors come one after the other, from a multiple of this number on.
+"""
+
+FOLDERS_PAGE = 0x10000
+"""Where a script has the page with what `FOLDERS_HOW` says; there is nothing below it."""
+
+FOLDERS_HOW = (FOLDERS_PAGE, FOLDERS_PAGE + 24)
+"""Where a `struct open_how` is that opens for reading; the second closes on execution."""
+
+HOW_SIZE = 24
+"""Bytes of a `struct open_how`: openat2(2)."""
+
 LOOK_KEY = 0x6C6F6F6B61747468
 """In the sixth argument of a look it says that no recorder need see it: `recorder.open_patch`.
 

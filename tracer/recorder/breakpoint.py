@@ -30,11 +30,12 @@ _LIBRARIES = (b"libc.so", b"libc-", b"ld-musl-", b"libc.musl-")
 class Breakpoints:
     """The breakpoints in one program's memory; its forks inherit them with the memory."""
 
-    __slots__ = ("_entry", "_originals", "_stepping", "names", "unseen")
+    __slots__ = ("_entry", "_originals", "_stepping", "has_begun", "names", "unseen")
 
     def __init__(self, entry: int) -> None:
         self.names: frozenset[bytes] = frozenset()  # What its environment holds at the start.
         self.unseen = ""  # Why no environment read can be seen; empty if they can.
+        self.has_begun = False  # It has come to its entry point.
         self._entry = entry
         self._originals: dict[int, bytes] = {}  # The eight bytes at each trap's address.
         self._stepping: dict[int, int] = {}  # Thread to the address it is stepping over.
@@ -74,6 +75,7 @@ class Breakpoints:
         if address == self._entry:
             self._restart(tid, values, address)
             self.find(pid, tid)
+            self.has_begun = True
             return b""
         name = memory.c_string(tid, registers.first_argument(values), _NAME_MAX)
         is_again = self._stepping.get(tid) == address

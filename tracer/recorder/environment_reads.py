@@ -11,7 +11,7 @@ from buildperm.tracer.recorder import breakpoint as breakpoints
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.writer import Writer
@@ -25,6 +25,9 @@ class EnvironmentReads:
         self.secrets: Mapping[bytes, str] = {}  # By name, what of a value was kept from it.
         self.provided: frozenset[bytes] = frozenset()  # Names that buildperm has set: not recorded.
         self.unseen = ""  # Why environment reads could not be seen; empty if they could.
+        self.at_entry: Callable[[Process], None] = lambda _: None
+        """Called with a process that is about to begin the program."""
+
         self._writer = writer
         self._program = (0, 0)
 
@@ -47,6 +50,7 @@ class EnvironmentReads:
         points = process.breakpoints
         if points is None:
             return False
+        had_begun = points.has_begun
         try:
             name = points.handle_trap(process.pid, tid)
         except ProcessLookupError:
@@ -55,6 +59,8 @@ class EnvironmentReads:
             self.unseen = points.unseen
             raise
         self.unseen = points.unseen
+        if points.has_begun and not had_begun:
+            self.at_entry(process)
         if name:
             self.file(process, name, name in points.names)
         return name is not None

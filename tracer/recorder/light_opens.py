@@ -291,6 +291,24 @@ class LightOpens:
         return self._patches[known]
 
 
+def patch_library(pid: int) -> bool:
+    """Have the C library of a script, at its entry point, use its folders; say whether it can.
+
+    There is no key in that, so what else is mapped does not matter.
+    """
+    try:
+        for mapped in _code(pid):
+            if is_glibc(mapped.path):
+                path = b"/proc/%d/root%s" % (pid, mapped.path)
+                patch = open_patch.of_library(path, 0, open_patch.FOLDERS)
+                if patch is not None:
+                    _write(pid, mapped.begin, patch.pieces)
+                    return True
+    except (OSError, ValueError):
+        pass  # It stops as any other program.
+    return False
+
+
 def look_at_own_library(*, looks: bool) -> None:
     """Find out about the C library of this process, and its loader: tools mostly have the same."""
     try:
@@ -298,7 +316,8 @@ def look_at_own_library(*, looks: bool) -> None:
             paths = {b"/" + line.partition(b"/")[2].rstrip() for line in file}
         for path in paths:
             if posixpath.basename(path).startswith((*_GLIBC, *_GLIBC_LOADER)):
-                for what in (open_patch.LOOKS, open_patch.BOTH) if looks else (open_patch.OPENS,):
+                wanted = (open_patch.LOOKS, open_patch.BOTH) if looks else (open_patch.OPENS,)
+                for what in (*wanted, open_patch.FOLDERS):
                     open_patch.of_library(path, 0, what)
     except (OSError, ValueError):
         pass  # Each run looks for itself.

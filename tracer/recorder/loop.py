@@ -49,6 +49,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from buildperm.tracer.recorder.folder_reads import FolderReads
     from buildperm.tracer.recorder.frozen import FrozenProcess
     from buildperm.tracer.recorder.light_opens import LightOpens
     from buildperm.tracer.recorder.look_calls import Looks
@@ -114,6 +115,7 @@ class Recorder:
         self.has_begun = True  # What is recorded is the script, not its wrapper.
         self._is_stopping = False
         self._light: LightOpens | None = None
+        self._reads: FolderReads | None = None
         self._taken: FrozenProcess | None = None  # It has been running before: see `take_over`.
 
     def attach(self, pid: int, program: bytes) -> None:
@@ -187,6 +189,13 @@ class Recorder:
         """Let compilers open files for reading without a stop."""
         self._light = light
         self._observer.light = light
+
+    def observe_folders(self, reads: FolderReads) -> None:
+        """Let the script open what is in some folders without a stop."""
+        self._reads = reads
+        self._syscalls.is_own = reads.is_preparing
+        self.brokers |= reads.brokers()
+        self.environment.at_entry = reads.patch
 
     def give_place(self, temporaries: RustcTemporaries) -> None:
         """Have compilers that probe features make their temporary folders elsewhere."""
@@ -372,14 +381,28 @@ class Recorder:
         if program:
             self._writer.executed(before, program, requested, argv, 0, False)
         process = self._tree.executed(pid, former, program, argv)
+
+        def begin() -> None:
+            self._begin_program(process, argv)
+
+        if self._reads is None or not self._reads.begin(process, begin):
+            begin()
+        self._check_reads()
+        request(CONT, pid, None, None)
+
+    def _check_reads(self) -> None:
+        if self._reads is not None and self._reads.failure:
+            self.voided = self.voided or self._reads.failure
+
+    def _begin_program(self, process: Process, argv: tuple[bytes, ...]) -> None:
+        """Put into the memory of a process what is to stop it, or not, before it begins."""
         self.environment.at_exec(process)
         if self._syscalls.temporaries is not None:
             self._syscalls.temporaries.at_exec(process, argv)
         if self._light is not None:
             self._light.at_exec(process)
-            if process.light is not None and self._light.is_looker(program):
+            if process.light is not None and self._light.is_looker(process.program):
                 look_calls.record_named(self._observer, process, argv)
-        request(CONT, pid, None, None)
 
     def _is_starter(self, pid: int) -> bool:
         return self._starter is not None and file_identity(b"/proc/%d/exe" % pid) == self._starter
@@ -411,8 +434,11 @@ class Recorder:
         """Handle SIGTRAP: one of our breakpoints, or the program's own."""
         try:
             is_ours = (
-                self._light is not None and self._light.at_sigtrap(tid, process)
-            ) or self.environment.at_sigtrap(tid, process)
+                (self._reads is not None and self._reads.at_sigtrap(tid, process))
+                or (self._light is not None and self._light.at_sigtrap(tid, process))
+                or self.environment.at_sigtrap(tid, process)
+            )
+            self._check_reads()
         except ProcessLookupError:
             return
         except OSError:

@@ -24,7 +24,7 @@ import os
 import struct
 
 from buildperm.tracer.recorder import elf
-from buildperm.tracer.syscall_table import LOOK_KEY, WRITING_FLAGS
+from buildperm.tracer.syscall_table import FOLDERS_PAGE, LOOK_KEY, WRITING_FLAGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,6 +110,18 @@ _AFTER_LOOK = (
 )
 
 
+FOLDERS_FUNCTION = FOLDERS_PAGE + 48
+"""Where a function opens what lies in a folder: `folder_reads`."""
+
+_BEFORE_FOLDERS = (
+    b"\x48\x8d\x64\x24\x80"  # lea -128(%rsp), %rsp
+    b"\xb9" + struct.pack("<I", FOLDERS_FUNCTION) + b"\xff\xd1"  # mov $…, %ecx; call *%rcx
+    b"\x48\x83\xec\x80"  # sub $-128, %rsp
+    b"\x83\xf8\xff"  # cmp $-1, %eax
+    b"\x75\x07"  # jne back
+) + _NUMBER + _SYSCALL  # back: a jump follows.
+
+
 class Patch:
     """What to write where in the memory of a process that has the library mapped."""
 
@@ -132,8 +144,8 @@ class Patch:
         return Patch([(begin, bytes(keyed)), *jumps], self.former, self.keys)
 
 
-OPENS, LOOKS, BOTH = 1, 2, 3
-"""What a patch lets pass."""
+OPENS, LOOKS, BOTH, FOLDERS = 1, 2, 3, 4
+"""What a patch lets pass; the last is for a script, which has no key."""
 
 _without_key: dict[tuple[int, ...], Patch | None] = {}
 """What has been found out about libraries, by their files and when these were last changed.
@@ -148,7 +160,7 @@ def of_library(path: bytes, key: int, what: int = OPENS) -> Patch | None:
     Args:
         path: Of its file.
         key: With which opens pass; 0 where none do.
-        what: What passes: OPENS, LOOKS or BOTH.
+        what: What passes: OPENS, LOOKS, BOTH or FOLDERS.
 
     Raises:
         OSError: It cannot be read.
@@ -180,6 +192,8 @@ def _of_library(path: bytes, what: int) -> Patch | None:
         making.redirect_functions(errno - address)
     if what & LOOKS:
         making.redirect_looks()
+    if what & FOLDERS:
+        making.redirect_to_folders()
     return making.patch()
 
 
@@ -204,6 +218,15 @@ class _Making:
             back = self._jump(_JMP, self._at + size, call + len(_SYSCALL))
             stub = before + _NO_KEY + _AFTER_KEY + back
             self._add(at, _JMP, stub, len(before))
+
+    def redirect_to_folders(self) -> None:
+        """Redirect each `mov $257, %eax` that a `syscall` follows, as `folder_reads` needs it."""
+        for at in self._places(_NUMBER):
+            call = _call_after(self._content, at)
+            if call:
+                stub = self._content[at + len(_NUMBER) : call] + _BEFORE_FOLDERS
+                stub += self._jump(_JMP, self._at + len(stub), call + len(_SYSCALL))
+                self._add(at, _JMP, stub, None)
 
     def redirect_looks(self) -> None:
         """Redirect each call that only looks at a path, where a `syscall` follows its number."""

@@ -35,6 +35,7 @@ class Process:
         "light",
         "pid",
         "program",
+        "reads",
         "threads",
     )
 
@@ -45,6 +46,7 @@ class Process:
         self.has_program = False  # It has executed one itself, rather than being a fork.
         self.breakpoints = breakpoints  # What is patched into its memory.
         self.light: AtEntry | Patched | None = None  # Likewise, by `light_opens`.
+        self.reads = False  # Some of what it opens goes unseen: `folder_reads`.
         self.program = b""  # What it executed last, or its creator did.
         self.threads = {pid}
 
@@ -189,6 +191,7 @@ class ProcessTree:
             return creator
         process = Process(tid, creator.key, creator.chain, creator.breakpoints)
         process.program, process.light = creator.program, creator.light
+        process.reads = creator.reads
         return self._add(process)
 
     def _add(self, process: Process) -> Process:

@@ -18,6 +18,7 @@ from buildperm.tracer.recorder.c_library import short_libc
 
 # Requests: ptrace(2), DESCRIPTION. The numbers are the same on every architecture but for REGS.
 PEEKDATA = 2
+PEEKUSER = 3
 POKEDATA = 5
 POKEUSER = 6
 CONT = 7
@@ -155,6 +156,15 @@ def poke(tid: int, address: int, code: bytes) -> None:
     if request(POKEDATA, tid, address, struct.unpack("=Q", word)[0]) == -1:
         failure = c_library.get_errno()
         raise OSError(failure, os.strerror(failure))
+
+
+def is_64_bit(tid: int) -> bool:
+    """Tell whether `tid` runs 64-bit code of x86-64; False if it is gone.
+
+    The general registers of another program have another layout: `registers`.
+    """
+    selector: int = request(PEEKUSER, tid, 8 * 17, None)  # sys/user.h: cs
+    return selector == 0x33  # asm/segment.h: __USER_CS
 
 
 def is_gone() -> bool:

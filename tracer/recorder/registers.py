@@ -79,6 +79,26 @@ def set_program_counter(values: list[int], address: int) -> None:
     values[_COUNTER] = address
 
 
+def result(values: list[int]) -> int:
+    """Return what a call has returned."""
+    return values[_RESULT]
+
+
+def without_call(values: list[int]) -> list[int]:
+    """Return the registers of a program on x86-64 that is in no call: nothing is restarted."""
+    after = list(values)
+    after[_CALL] = 0xFFFFFFFFFFFFFFFF
+    return after
+
+
+def calling(values: list[int], arguments: tuple[int, ...]) -> list[int]:
+    """Return the registers with the arguments of a call that is about to be made."""
+    after = list(values)
+    for place, argument in zip(_CALLED_WITH, arguments, strict=True):
+        after[place] = argument
+    return after
+
+
 def skip_call(tid: int, result: int) -> bool:
     """Skip the call that `tid` is stopped in, and make `result` its result; -errno to fail.
 

@@ -64,6 +64,8 @@ class SyscallStops:
         self._calls = calls
         self._affinity = affinity
         self._void = void
+        # Tells of a thread and its call whether the recorder has it make the call, for itself.
+        self.is_own: Callable[[int, int], bool] = lambda *_: False
         self._in_call: dict[int, InCall] = {}  # By thread, until its exit.
         # Returns the call that a thread is in whose entry somebody else has handled.
         self.take: Callable[[int], InCall | None] = lambda _: None
@@ -109,6 +111,9 @@ class SyscallStops:
             self._refuse_foreign(tid, process, syscall)
             return
         errno = syscall[7] & _ERRNO_MAX
+        if self.is_own(tid, syscall[0]):
+            request(CONT, tid, None, None)
+            return
         temporaries = self.temporaries
         if (
             temporaries is not None
