@@ -82,6 +82,11 @@ class TracedRun:
                 "Files that compilers read are not listed; `buildperm ci --observe everything` "
                 "lists them."
             )
+        if header.unlisted:
+            found.append(
+                "What the script itself read in its package or in OUT_DIR is not listed; "
+                "`buildperm ci --observe everything` lists it."
+            )
         return tuple(filter(None, found))
 
     def line(self, event: Event) -> EventLine:

@@ -40,9 +40,9 @@ class LightObservation:
         self.is_light = is_light  # Else only looks are not: `recorder.look_calls`.
 
     @property
-    def is_used(self) -> bool:
-        """Whether something may have gone unseen."""
-        return self.opens.is_used or (self.reads is not None and self.reads.is_used)
+    def unlisted(self) -> list[bytes]:
+        """Folders of which nobody has seen what the script itself has read."""
+        return [] if self.reads is None else self.reads.used
 
 
 def prepared(run: Run, rights: Mapping[bytes, int]) -> LightObservation | None:

@@ -318,7 +318,7 @@ class Run:
             "left_open": self.left_open(),
             "mode": session["profile"],
             "command": session.get("command", ""),
-            "observation": LIGHT if self.light and self.light.is_used else FULL,
+            "observation": LIGHT if self.light and self.light.opens.is_used else FULL,
             "buildperm": session["buildperm"],
             "session": package.get("digest", ""),
             "places": {token: encode(path) for token, path in self.places.items()},
@@ -336,6 +336,7 @@ class Run:
             "left_out": containment.report_line(self.left_out),
             "held": {encode(path): why for path, why in self.held.items()},
             "foreign": [encode(folder) for folder in sorted(self.foreign)],
+            "unlisted": [encode(folder) for folder in self.light.unlisted] if self.light else [],
             **self.subject.header(),
         }
 

@@ -419,8 +419,55 @@ def test_light_observation_lets_nothing_pass_but_reading_opens_with_the_key() ->
     for flags in (os.O_WRONLY, os.O_RDWR, os.O_CREAT, os.O_TRUNC, os.O_TMPFILE):
         assert answers(openat, -100, 0x1000, flags, 0, 0, key) == (RECORD, RECORD)
     assert answers(openat, -100, 0x1000, os.O_CREAT, 0o4755, 0, key)[1] == told(errno.EPERM)
-    for number in set(numbers.values()) - {openat}:
+    others = {"openat", "chdir", "fchdir", "munmap", "mprotect", "pkey_mprotect", "mremap"}
+    others.add("remap_file_pages")
+    for number in set(numbers.values()) - {numbers[name] for name in others}:
         assert len(set(answers(number, 0, 0, 0, 0, 0, key))) == 1
+
+
+def test_light_observation_opens_what_is_in_folders_and_keeps_their_page() -> None:
+    numbers, names = syscall_numbers.table(), syscall_table.recorded()
+    program = seccomp.build("x86_64", numbers, names, light=True)
+    first, page = syscall_table.FOLDERS_KEY, syscall_table.FOLDERS_PAGE
+    last = first + syscall_table.FOLDERS_MOST - 1
+
+    def answer(name: str, *arguments: int) -> str:
+        return read_answer(evaluate(program, ARCH["x86_64"], numbers[name], arguments))
+
+    for folder, how in itertools.product((first, last), (page, page + 24)):
+        assert answer("openat2", folder, 0x1234, how, 24) == ALLOW
+    for wrong in (
+        *((first - 1, 1, page, 24), (last + 1, 1, page, 24), (HIGH - 100, 1, page, 24)),
+        *((first, 1, page + 1, 24), (first, 1, page + 48, 24), (first, 1, page | 1 << 32, 24)),
+        *((first, 1, 0, 24), (first, 1, page, 25), (first, 1, page, 24 | 1 << 32)),
+    ):
+        assert answer("openat2", *wrong) == RECORD
+    low, high = (0, 1, page - 1, page, page + 0xFFF), (2 * page, 1 << 32, 1 << 32 | page)
+    kept = "silent EPERM"
+    for name in ("munmap", "mprotect", "pkey_mprotect", "mremap", "remap_file_pages"):
+        assert {answer(name, address, 4096) for address in low} == {kept}
+        assert {answer(name, address, 4096) for address in high} == {ALLOW}
+    assert {answer("madvise", address, 4096, 4) for address in low} == {kept}
+    assert {answer("madvise", address, 1 << 32, 4) for address in low} == {kept}
+    assert {answer("madvise", address, 4096, 4) for address in high} == {ALLOW}
+    assert answer("madvise", 0, 0, 4) == ALLOW  # Asks whether the kernel knows an advice.
+    private, fixed, there = 0x22, 0x32, 0x100022
+    for flags in (private, fixed, there):
+        assert {answer("mmap", address, 4096, 3, flags) for address in high} == {ALLOW}
+        assert {answer("mmap", address, 4096, 3, flags) for address in low[1:]} == {
+            told(errno.EPERM)
+        }
+    assert answer("mmap", 0, 4096, 3, private) == ALLOW
+    assert {answer("mmap", 0, 4096, 3, flags) for flags in (fixed, there)} == {told(errno.EPERM)}
+    assert answer("mremap", 1 << 32, 4096, 4096, 3, page) == kept
+    assert answer("mremap", 1 << 32, 4096, 4096, 1, page) == ALLOW  # Its fifth argument is none.
+    assert answer("mremap", 1 << 32, 4096, 4096, 3, 1 << 33) == ALLOW
+    for folder in (first, last):
+        assert answer("fcntl", folder, 2, 0) == kept  # F_SETFD
+        assert answer("fcntl", folder, 1) == ALLOW  # F_GETFD
+        assert answer("ioctl", folder, 0x5450) == kept  # FIONCLEX
+        assert answer("ioctl", folder, 0x5451) == ALLOW  # FIOCLEX
+    assert answer("fcntl", first - 1, 2, 0) == answer("fcntl", last + 1, 2, 0) == ALLOW
 
 
 def test_looks_stop_unless_they_are_at_a_descriptor_or_have_the_key() -> None:

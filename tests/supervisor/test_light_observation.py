@@ -575,15 +575,15 @@ def test_each_key_is_put_into_a_filter_in_two_halves() -> None:
     numbers, names = syscall_numbers.table(), syscall_table.recorded()
     template = seccomp.build("x86_64", numbers, names, light=True)
 
-    made = with_key(template, 0x0123456789ABCDEF)
+    made = with_key(template, 0x0123456789ABCDEF, 4000)
 
     assert len(made) == len(template)
     low, high = (syscall_table.LIGHT_KEY & 0xFFFFFFFF, syscall_table.LIGHT_KEY >> 32)
     assert made == template.replace(low.to_bytes(4, "little"), bytes.fromhex("efcdab89")).replace(
         high.to_bytes(4, "little"), bytes.fromhex("67452301")
-    )
+    ).replace(syscall_table.FOLDERS_KEY.to_bytes(4, "little"), bytes.fromhex("a00f0000"))
     with pytest.raises(ValueError, match="without a place"):
-        with_key(seccomp.build("x86_64", numbers, names), 1)
+        with_key(seccomp.build("x86_64", numbers, names), 1, 4000)
 
 
 @pytest.fixture

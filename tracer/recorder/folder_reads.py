@@ -115,7 +115,7 @@ class FolderReads:
             base: The folder in which a script begins, and from which its relative paths go.
             key: With which opens pass the filter: see `light_opens`.
         """
-        self.is_used = False  # Something may have gone unseen.
+        self.used: list[bytes] = []  # Folders of which nobody sees what is read.
         self.failure = ""  # Why the script cannot be held as it was meant to be.
         self._folders = folders[:FOLDERS_MOST]
         self._base = base
@@ -188,6 +188,8 @@ class FolderReads:
             _write(tid, bytes(_PAGE))
             bound = self._bound(tid)
             _write(tid, self._content(tid, bound))
+            # Whether libc uses them or not, a script can.
+            self.used = [*bound.values()]
             process.reads = bool(bound)
             self._finish(tid, bound)
         except (OSError, ValueError) as error:
@@ -198,7 +200,7 @@ class FolderReads:
         """Have libc of `process`, which stands at its entry point, use what has been prepared."""
         if not process.reads:
             return
-        self.is_used |= light_opens.patch_library(process.pid)
+        light_opens.patch_library(process.pid)
 
     def brokers(self) -> dict[int, Broker]:
         """Return what makes the calls that the filter leaves to this, by number."""

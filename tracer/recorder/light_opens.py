@@ -291,8 +291,8 @@ class LightOpens:
         return self._patches[known]
 
 
-def patch_library(pid: int) -> bool:
-    """Have the C library of a script, at its entry point, use its folders; say whether it can.
+def patch_library(pid: int) -> None:
+    """Have the C library of a script, at its entry point, use its folders, if it can.
 
     There is no key in that, so what else is mapped does not matter.
     """
@@ -303,10 +303,9 @@ def patch_library(pid: int) -> bool:
                 patch = open_patch.of_library(path, 0, open_patch.FOLDERS)
                 if patch is not None:
                     _write(pid, mapped.begin, patch.pieces)
-                    return True
+                return
     except (OSError, ValueError):
         pass  # It stops as any other program.
-    return False
 
 
 def look_at_own_library(*, looks: bool) -> None:

@@ -114,12 +114,16 @@ FOLDERS_FUNCTION = FOLDERS_PAGE + 48
 """Where a function opens what lies in a folder: `folder_reads`."""
 
 _BEFORE_FOLDERS = (
-    b"\x48\x8d\x64\x24\x80"  # lea -128(%rsp), %rsp
-    b"\xb9" + struct.pack("<I", FOLDERS_FUNCTION) + b"\xff\xd1"  # mov $…, %ecx; call *%rcx
-    b"\x48\x83\xec\x80"  # sub $-128, %rsp
-    b"\x83\xf8\xff"  # cmp $-1, %eax
-    b"\x75\x07"  # jne back
-) + _NUMBER + _SYSCALL  # back: a jump follows.
+    (
+        b"\x48\x8d\x64\x24\x80"  # lea -128(%rsp), %rsp
+        b"\xb9" + struct.pack("<I", FOLDERS_FUNCTION) + b"\xff\xd1"  # mov $…, %ecx; call *%rcx
+        b"\x48\x83\xec\x80"  # sub $-128, %rsp
+        b"\x83\xf8\xff"  # cmp $-1, %eax
+        b"\x75\x07"  # jne back
+    )
+    + _NUMBER
+    + _SYSCALL
+)  # back: a jump follows.
 
 
 class Patch:

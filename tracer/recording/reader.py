@@ -70,6 +70,7 @@ class Header:
     consumer: Consumer | None = None  # Of a macro.
     observation: str = FULL  # Or light: see recording_format.LIGHT.
     command: str = ""  # Of buildperm, or recording_format.CARGO; empty before there was this.
+    unlisted: tuple[bytes, ...] = ()  # Folders: what the script itself read there is not listed.
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +215,7 @@ def _header(fields: Fields, kind: str, path: Path) -> Header:
         consumer=_consumer(fields),
         observation=fields.text("observation", FULL),
         command=fields.text("command", ""),
+        unlisted=tuple(map(decode, fields.texts("unlisted", []))),
     )
 
 
