@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from buildperm.cargo import terminal_loan
@@ -35,8 +35,9 @@ _TICK_MS = 100  # How often the progress file is looked at.
 _GRACE_S = 2.0  # From the first interruption to SIGKILL.
 _CARGO_FAILED = 101  # What it exits with where something did not build.
 # Not imported: it gives Ctrl+C its default meaning for whoever does so.
-_DIE_WITH_PARENT = str(Path(__file__).with_name("die_with_parent.py"))
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_DIE_WITH_PARENT = str(PurePath(__file__).with_name("die_with_parent.py"))
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+_SIGNALS = tuple(number for number in signal.Signals if number.name in _NAMES)
 _SAID_MOST = 1 << 18  # Bytes.
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -60,6 +61,8 @@ def choose(project: Project, policy: Policy) -> CompileMode:
     """
     asked = [policy.compile, *(grants.compile for grants in policy.crates.values())]
     default = policy.compile or HOLD
+    if sys.platform != "linux":
+        return CompileMode(_mode(default))  # Nothing is compiled there.
     if default != HOLD and HOLD not in asked:
         return CompileMode(_mode(default), why=_not_held(default))
     try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 10.0
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - shm_overview(7); what is made there is nobody else's
+MEMORY = "/dev/shm"  # noqa: S108 - shm_overview(7); what is made there is nobody else's
 """Where the server's folder is: no build script may read or write there, whatever it was granted
 of the workspace and its target directory, and while it is recorded neither."""
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from buildperm.cargo.toolchain import Toolchain
     from buildperm.supervisor.exclusion import Excluded
 
-_PASSWD = Path("/etc/passwd")
+_USERS = "/etc/passwd"
 _UID_MIN = 1000  # login.defs(5): of people, not of services.
 _NOBODY = 65534
 _NONE = (b"/", b"/nonexistent", b"/dev/null")
@@ -51,14 +51,14 @@ def foreign(places: Mapping[str, bytes], owned: Iterable[bytes]) -> Excluded:
     return Ownership(places, owned).others(places["MANIFEST_DIR"])
 
 
-def homes(passwd: Path = _PASSWD) -> list[bytes]:
+def homes(passwd: str | Path = _USERS) -> list[bytes]:
     """List the home folders of this machine's people, of root and of this user: passwd(5).
 
     The paths are absolute, without links and sorted. Users that only a directory service knows are
     not among them, nor are the folders of services.
     """
     try:
-        lines = passwd.read_bytes().splitlines()
+        lines = Path(passwd).read_bytes().splitlines()
     except OSError:
         return []
     return sorted(set(_real(_home(line) for line in lines)))

@@ -20,7 +20,7 @@ from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import locate, which
 from buildperm.rules.variables import looks_secret
 from buildperm.sandbox import native_programs, needed_libraries, stub
-from buildperm.sandbox.runtime import choose
+from buildperm.sandbox.runtime import RuntimeSetup, choose
 from buildperm.supervisor import dependency_sources
 from buildperm.supervisor.filled_trees import filled
 from buildperm.supervisor.session import VERSION
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from buildperm.cargo.target_directory import TargetDirectory
     from buildperm.cargo.toolchain import Toolchain
     from buildperm.policy.grants import Policy
-    from buildperm.sandbox.runtime import Runtime, RuntimeSetup
+    from buildperm.sandbox.runtime import Runtime
     from buildperm.supervisor.session import (
         Session,
         SessionCompile,
@@ -80,7 +80,7 @@ def make(
         CannotEnforceError: This machine or this version cannot do what the grants require.
         BuildpermError: A package is not in the lock file as Cargo.lock should have it.
     """
-    prepared = choose_runtime(policy, environment).prepare()
+    prepared = _prepared(policy, environment)
     places = keys.places(metadata, toolchain, environment)
     places["TARGET_DIR"] = os.fsencode(target.folder.resolve())
     grant_keys = keys.GrantKeys(metadata, lock, policy, places)
@@ -101,7 +101,7 @@ def make(
         "owned": owned_folders.folders(metadata, toolchain, environment),
         "homes": owned_folders.homes(),
         "loaded": sorted(
-            stub.libraries_before_stub()
+            (stub.libraries_before_stub() if sys.platform == "linux" else frozenset())
             | _loaded_by(os.fsencode(toolchain.rustc))
             | _loaded_by(os.fsencode(rustc_wrapper), environment)
         ),
@@ -276,6 +276,17 @@ def choose_runtime(policy: Policy, environment: Mapping[str, str]) -> Runtime:
         return choose(wanted, policy.require)
     except CannotEnforceError as error:
         raise CannotEnforceError(f"{policy.manifest}: {error.args[0]}", hint=error.hint) from error
+
+
+def _prepared(policy: Policy, environment: Mapping[str, str]) -> RuntimeSetup:
+    """Return what the runtime contributes; elsewhere than on Linux, what suffices to ask by.
+
+    Nothing can be run by the latter: see `SupervisedBuild.run`.
+    """
+    chosen = choose_runtime(policy, environment)
+    if sys.platform != "linux":
+        return RuntimeSetup(chosen.name, "", 0, b"", {}, ())
+    return chosen.prepare()
 
 
 def _found(session: Session) -> dict[str, list[tuple[bytes, bool]]]:

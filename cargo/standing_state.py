@@ -20,11 +20,11 @@ what Cargo's configuration names has to be there when buildperm is not.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
+import sys
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -33,6 +33,9 @@ from typing import TYPE_CHECKING, Any
 from buildperm.errors import BuildpermError
 from buildperm.sandbox import private_cache
 from buildperm.supervisor import standing_link
+
+if sys.platform != "win32":
+    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

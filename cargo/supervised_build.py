@@ -18,6 +18,7 @@ from buildperm.cargo.survey import Survey
 from buildperm.cargo.target_directory import CompileFiles, TargetDirectory, open_target
 from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.sandbox import compile_filter
+from buildperm.sandbox.linux_requirement import require_linux
 from buildperm.tracer import syscall_numbers
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class SupervisedBuild:
                 one did.
             BuildpermError: Another command is at work, or a file cannot be written.
         """
+        require_linux()
         with self.target.locked():
             stub = self.target.stub_text()
             self.target.write(self.session, compiling=self._files())

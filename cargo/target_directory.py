@@ -6,13 +6,13 @@ for fresh. It lies below the user's, so `cargo clean` removes it too.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shlex
+import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
 
 from buildperm.cargo import claim
@@ -22,6 +22,9 @@ from buildperm.rules.layout import GIT_COPY
 from buildperm.sandbox.stub import interpreter, keeps_libraries_away, stub
 from buildperm.supervisor import session as sessions
 from buildperm.tracer.notation import encode
+
+if sys.platform != "win32":
+    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,13 +36,13 @@ if TYPE_CHECKING:
 _TAG = b"""Signature: 8a477f597d28d172789f06886806bc55
 # Made by buildperm. See https://bford.info/cachedir/
 """
-_WRAPPER = Path(__file__).with_name("rustc-wrapper.sh")
-_HELD = Path(__file__).with_name("held-compiler.sh")
+_WRAPPER = PurePath(__file__).with_name("rustc-wrapper.sh")
+_HELD = PurePath(__file__).with_name("held-compiler.sh")
 _GIVEN_BACK = b"""\
 [ -z "${BUILDPERM_LIBRARIES:-}" ] || export LD_LIBRARY_PATH="$BUILDPERM_LIBRARIES"
 unset BUILDPERM_LIBRARIES"""
 """What Cargo has rustc look through for libraries: env(1) has kept it from the shell."""
-_HELD_SERVER = Path(__file__).with_name("held-macro-server.sh")
+_HELD_SERVER = PurePath(__file__).with_name("held-macro-server.sh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,13 +367,13 @@ def open_target(metadata: Metadata, name: Literal["learn", "ci"]) -> TargetDirec
     return TargetDirectory(folder.resolve())
 
 
-def script_text(path: Path, values: Mapping[bytes, bytes]) -> bytes:
+def script_text(path: PurePath, values: Mapping[bytes, bytes]) -> bytes:
     """Return a script of ours with `values` for its variables above it.
 
     Raises:
         CannotEnforceError: There is no shell to run it.
     """
-    _, mark, script = path.read_bytes().split(b"\n", 2)
+    _, mark, script = Path(path).read_bytes().split(b"\n", 2)
     # For a shell that passes on every variable to rustc, and loads no library of a build script.
     head = [b"#!" + interpreter(), mark]
     head += [name + b"=" + _quoted(value) for name, value in values.items()]

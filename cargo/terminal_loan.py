@@ -10,7 +10,6 @@ import os
 import signal
 
 _TERMINAL = 0  # Standard input, which the child has inherited.
-_WANTS_TERMINAL = (signal.SIGTTIN, signal.SIGTTOU)
 
 
 class TerminalLoan:
@@ -25,7 +24,7 @@ class TerminalLoan:
         stopped = os.waitid(os.P_PID, self._child, os.WSTOPPED | os.WNOHANG)
         if stopped is None:
             return
-        if not (stopped.si_status in _WANTS_TERMINAL and is_ours()):
+        if not (stopped.si_status in (signal.SIGTTIN, signal.SIGTTOU) and is_ours()):
             self._take_back()
             # To all of the job that the shell knows; it has no effect where no shell would go on.
             os.kill(0, signal.SIGTSTP)

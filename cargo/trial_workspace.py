@@ -7,9 +7,9 @@ workspace is copied: Cargo keeps what is locked, and leaves out what is not need
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,6 +22,9 @@ from buildperm.cargo.toolchain import Toolchain
 from buildperm.errors import BuildpermError
 from buildperm.sandbox import private_cache
 from buildperm.supervisor import private_folder
+
+if sys.platform != "win32":
+    import fcntl
 
 NAME = "buildperm-trial"
 """Of its only package."""

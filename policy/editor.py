@@ -25,9 +25,7 @@ from buildperm.policy.version import sort_key
 _Said: TypeAlias = Mapping[Field, str | list[str]]
 
 
-def with_grants(
-    raw: bytes, key: str, grants: CrateGrants, path: Path = Path("Cargo.toml")
-) -> bytes:
+def with_grants(raw: bytes, key: str, grants: CrateGrants, path: Path | None = None) -> bytes:
     """Return the Cargo.toml `raw` with one crate's grants replaced by `grants`.
 
     A crate whose grants are empty loses its table. What already says the same is left as it is.
@@ -36,11 +34,12 @@ def with_grants(
         raw: The whole file.
         key: The crate's key in the grant table.
         grants: What it is to say.
-        path: Where the file is; only used in messages.
+        path: Where the file is; only used in messages. `Cargo.toml` if None.
 
     Raises:
         BuildpermError: The file cannot be read, or cannot hold these grants.
     """
+    path = path or Path("Cargo.toml")
     text, document = manifest.parse(raw, path)
     before = manifest.policy(text, document, path)
     if before.crates.get(key, CrateGrants(key)) == grants:
@@ -71,7 +70,7 @@ def with_grants(
 
 
 def with_all_grants(
-    raw: bytes, wanted: Mapping[str, CrateGrants], path: Path = Path("Cargo.toml")
+    raw: bytes, wanted: Mapping[str, CrateGrants], path: Path | None = None
 ) -> bytes:
     """Return the Cargo.toml `raw` with the grants of several crates replaced.
 
@@ -80,11 +79,12 @@ def with_all_grants(
     Args:
         raw: The whole file.
         wanted: What the crates are to say, by key.
-        path: Where the file is; only used in messages.
+        path: Where the file is; only used in messages. `Cargo.toml` if None.
 
     Raises:
         BuildpermError: The file cannot be read, or cannot hold these grants.
     """
+    path = path or Path("Cargo.toml")
     text, document = manifest.parse(raw, path)
     before = manifest.policy(text, document, path)
     had = before.crates

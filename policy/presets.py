@@ -5,10 +5,10 @@ Where distributions put the parts of a tool chain is `layouts.toml`.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from buildperm.policy.kinds import GRANTABLE, Kind
@@ -43,9 +43,14 @@ class Preset:
     beside: tuple[str, ...]  # … if a file of one of these patterns was read; whatever was, if none.
 
 
+def _file(name: str) -> str:
+    with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
+        return file.read()
+
+
 def _load() -> dict[str, Preset]:
-    text = Path(__file__).with_name("presets.toml").read_text("utf-8")
-    layouts = tomllib.loads(Path(__file__).with_name("layouts.toml").read_text("utf-8"))
+    text = _file("presets.toml")
+    layouts = tomllib.loads(_file("layouts.toml"))
     return {
         name: Preset(
             name,

@@ -185,10 +185,10 @@ def distribution(release: str) -> str:
     return ""
 
 
-def this_distribution(path: Path = Path("/etc/os-release")) -> str:
+def this_distribution(path: str = "/etc/os-release") -> str:
     """Return the distribution of this machine, or the one that is named where it is unknown."""
     try:
-        release = path.read_text("utf-8", "replace")
+        release = Path(path).read_text("utf-8", "replace")
     except OSError:
         release = ""
     return distribution(release) or DEFAULT

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import termios
+import sys
 from dataclasses import dataclass
 from typing import TextIO
 
 from buildperm.presentation.line_layout import columns_of, laid_out
 from buildperm.printable import drawable
+
+if sys.platform != "win32":
+    import termios
 
 
 class PromptEndedError(Exception):

@@ -10,11 +10,14 @@ from __future__ import annotations
 import os
 import select
 import signal
-import termios
+import sys
 import time
 from dataclasses import dataclass
 
 from buildperm.printable import drawable, shown
+
+if sys.platform != "win32":
+    import termios
 
 SETTLING_S = 0.4
 """For so long after a question appears, keys still belong to what was there before."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -24,7 +24,7 @@ from buildperm.report.html_page import ReportPage
 MARK: Final = '<meta name="generator" content="buildperm'
 """Is near the beginning of each report: a file without it was made by somebody else."""
 
-_FOLDER: Final = Path(__file__).parent
+_FOLDER: Final = PurePath(__file__).parent
 
 
 def document(page: ReportPage) -> str:
@@ -79,7 +79,7 @@ def _worded(text: str) -> Markup:
 
 
 def _file(name: str) -> str:
-    return (_FOLDER / name).read_text("utf-8")
+    return Path(_FOLDER, name).read_text("utf-8")
 
 
 def _digest(text: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from _bisect import bisect_left  # Importing `bisect` would cost more than all else here.
 
 from buildperm.rules.layout import FILES, LISTED, PROBED, SHARED
@@ -224,6 +225,9 @@ def real_path(path: bytes) -> tuple[bytes, bool] | None:
     """
     if b"\0" in path or not path.startswith(b"/"):
         return None
+    if sys.platform != "linux":
+        real = os.path.realpath(path)
+        return (real, os.path.isdir(real)) if os.path.exists(real) else None
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
 import signal
 import socket
 import struct
 import sys
-import termios
 import time
 from collections.abc import Callable
 
+if sys.platform != "win32":
+    import fcntl
+    import termios
+
 DAEMON_LIVES_S = 20
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_LIBC.syscall.restype = ctypes.c_long
+if sys.platform == "linux":
+    _LIBC = ctypes.CDLL(None, use_errno=True)
+    _LIBC.syscall.restype = ctypes.c_long
 
 _PTRACE_SEIZE = 0x4206  # ptrace(2)
 _NEW_USER, _NEW_MOUNTS = 0x10000000, 0x00020000  # unshare(2)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import resource
 import secrets
 import shutil
 import signal
@@ -15,16 +13,20 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Self
 
 from buildperm.sandbox.canary_servers import CanaryServers
 
+if sys.platform != "win32":
+    import fcntl
+    import resource
+
 VARIABLE = "CANARY_TOKEN"
 PYTHON = os.path.realpath(sys.executable)  # Not a virtual environment's link to it.
 
-_CHILD = Path(__file__).with_name("canary_child.py")
+_CHILD = PurePath(__file__).with_name("canary_child.py")
 _CALLS = (
     *("ptrace", "process_vm_readv", "io_uring_setup", "unshare", "mount", "umount2", "add_key"),
     *("inotify_init1", "inotify_add_watch"),
@@ -188,7 +190,7 @@ class CanaryFixture:
         for path, content in (
             (self._key, self.secret.encode()),
             (self.outside / "program", _exits()),
-            (self.child, b"#!%b -IS\n%b" % (os.fsencode(PYTHON), _CHILD.read_bytes())),
+            (self.child, b"#!%b -IS\n%b" % (os.fsencode(PYTHON), Path(_CHILD).read_bytes())),
         ):
             path.write_bytes(content)
             path.chmod(0o700)

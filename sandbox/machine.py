@@ -21,7 +21,7 @@ NO_PROC = "/proc is not mounted, as in some containers and chroots"
 MOUNT_PROC = "Start the container with its own /proc, or run `mount -t proc proc /proc` in it."
 
 _TIMEOUT_S = 30
-_YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
+_YAMA = "/proc/sys/kernel/yama/ptrace_scope"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def probe() -> ProbeResults:
         landlock_abi=answers.get("landlock", 0),
         seccomp_errno=answers.get("seccomp", -1),
         ptrace_errno=answers.get("ptrace", -1),
-        ptrace_scope=_YAMA.read_text().strip() if _YAMA.exists() else "",
+        ptrace_scope=Path(_YAMA).read_text().strip() if os.path.exists(_YAMA) else "",
         notify_errno=answers.get("notify", -1),
         failure=failure,
     )

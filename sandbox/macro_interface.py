@@ -17,13 +17,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from buildperm.sandbox import foreseen_calls
 from buildperm.sandbox.native_programs import NativePrograms
 from buildperm.sandbox.shimmed_compiler import CompilerRun, ShimmedCompiler
 
-_PROBE = Path(os.path.realpath(__file__)).parent / "interface_probe"
+_PROBE = PurePath(os.path.realpath(__file__)).parent / "interface_probe"
 _LIBRARY = "buildperm_probe_macros"
 _TIMEOUT_S = 60
 _BARE, _POINTER, _FUNCTION = 0, 1, 2  # As `enum layout` in bridge.h.
@@ -89,7 +89,7 @@ def _kept_or_found(rustc: Path, programs: NativePrograms, described: str) -> Mac
 
 
 def _probe_text() -> list[str]:
-    return [path.read_text(encoding="utf-8") for path in sorted(_PROBE.iterdir())]
+    return [path.read_text(encoding="utf-8") for path in sorted(Path(_PROBE).iterdir())]
 
 
 def _keep(path: Path, result: MacroInterface) -> None:
@@ -134,7 +134,7 @@ class _Probe:
     def prepare(self) -> str:
         """Compile the macros and what uses them as usual; say what is wrong."""
         (self.folder / "out").mkdir()
-        for path in _PROBE.iterdir():
+        for path in Path(_PROBE).iterdir():
             shutil.copy(path, self.folder)
         made = _ran(
             [

@@ -16,12 +16,12 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from buildperm.errors import CannotEnforceError
 from buildperm.sandbox import private_cache
 
-_ROOT = Path(os.path.realpath(__file__)).parent.parent
+_ROOT = PurePath(os.path.realpath(__file__)).parent.parent
 _SOURCES = _ROOT / "supervisor" / "compiling"
 _STOPS = _ROOT / "tracer" / "recorder" / "stops"
 _FLAGS = (
@@ -81,7 +81,8 @@ def programs(folder: Path | None = None) -> NativePrograms:
     Raises:
         CannotEnforceError: There is no C compiler, or it cannot compile them.
     """
-    kept = made(_recipes(), _SOURCES, " ".join((*_FLAGS, *_ALONE, *_COMMON, *_LINKED)), folder)
+    flags = " ".join((*_FLAGS, *_ALONE, *_COMMON, *_LINKED))
+    kept = made(_recipes(), Path(_SOURCES), flags, folder)
     return NativePrograms(
         launcher=kept / "launcher", shim=kept / "shim.so", host=kept / "host", digest=kept.name
     )
@@ -92,10 +93,10 @@ def inner_loop(folder: Path | None = None) -> bytes:
 
     Empty where that cannot be done: the recorder does without.
     """
-    recipe = ProgramRecipe("inner_loop.so", tuple(sorted(_STOPS.glob("*.c"))), _LIBRARY)
+    recipe = ProgramRecipe("inner_loop.so", tuple(sorted(Path(_STOPS).glob("*.c"))), _LIBRARY)
     flags = " ".join((*_FLAGS, *_LIBRARY))
     try:
-        return (made([recipe], _STOPS, flags, folder) / recipe.name).read_bytes()
+        return (made([recipe], Path(_STOPS), flags, folder) / recipe.name).read_bytes()
     except (CannotEnforceError, OSError):
         return b""
 
@@ -143,7 +144,7 @@ def _compiler() -> Path:
 
 def _recipes() -> list[ProgramRecipe]:
     """List the programs: what belongs to neither shim nor host belongs to the launcher."""
-    found = sorted(_SOURCES.glob("*.c"))
+    found = sorted(Path(_SOURCES).glob("*.c"))
     shim = tuple(path for path in found if path.name.startswith("shim"))
     host = tuple(path for path in found if path.name.startswith("host"))
     launcher = tuple(path for path in found if path not in {*shim, *host})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from buildperm.errors import CannotEnforceError
 from buildperm.sandbox import left_open, seccomp, start_programs, stub
+from buildperm.sandbox.linux_requirement import require_linux
 from buildperm.sandbox.machine import MOUNT_PROC, NO_PROC, ProbeResults, has_proc, probe
 from buildperm.sandbox.runtime import RuntimeSetup
 from buildperm.supervisor import landlock
@@ -28,6 +30,8 @@ class PortableRuntime:
 
     def unavailable(self) -> str | None:
         """Say why this machine cannot run it, or None where it can."""
+        if sys.platform != "linux":
+            return "it needs Linux"
         return _unavailable(probe(), self.cap) or _unknown()
 
     def left_open(self, landlock_abi: int) -> tuple[str, ...]:
@@ -41,6 +45,7 @@ class PortableRuntime:
         Raises:
             CannotEnforceError: This machine cannot run it.
         """
+        require_linux()
         if not has_proc():
             raise CannotEnforceError(
                 f"the runtime `{self.name}` cannot hold build scripts here: {NO_PROC}",

@@ -7,7 +7,6 @@ Standard library only, like a supervisor.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 import sys
@@ -15,6 +14,9 @@ from errno import ENOENT
 
 from buildperm.supervisor import bubblewrap, landlock, launch, syscalls
 from buildperm.tracer.recorder import ptrace
+
+if sys.platform != "win32":
+    import fcntl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ the same rules, so that a machine where one of them silently does nothing is fou
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -27,6 +26,9 @@ from buildperm.sandbox.portable_runtime import portable
 from buildperm.sandbox.runtime import Runtime, RuntimeSetup
 from buildperm.supervisor import session
 from buildperm.tracer.notation import encode
+
+if sys.platform != "win32":
+    import fcntl
 
 if TYPE_CHECKING:
     from buildperm.supervisor.session import Session

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import subprocess
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from buildperm.errors import CannotEnforceError
 from buildperm.sandbox.native_programs import ProgramRecipe, made
 
-_SOURCES = Path(os.path.realpath(__file__)).parent.parent / "supervisor" / "starting"
+_SOURCES = PurePath(os.path.realpath(__file__)).parent.parent / "supervisor" / "starting"
 # Without libc: there is nothing to load, and no static libc is needed. Nothing of a stack protector
 # or of relocations works without it either.
 FLAGS = (
@@ -50,12 +50,13 @@ def stub_program(folder: Path | None = None) -> bytes:
 @cache
 def _kept(folder: Path | None) -> Path | None:
     """Return the folder with all of them; None where they cannot be made, or do not run."""
+    sources = Path(_SOURCES)
     recipes = [
-        ProgramRecipe(name, tuple(_SOURCES / part for part in parts), (), common=FLAGS, linked=())
+        ProgramRecipe(name, tuple(sources / part for part in parts), (), common=FLAGS, linked=())
         for name, parts in SOURCES_OF.items()
     ]
     try:
-        kept = made(recipes, _SOURCES, " ".join(FLAGS), folder)
+        kept = made(recipes, sources, " ".join(FLAGS), folder)
         # The folder may be one from which nothing is executed: mount(8), `noexec`.
         is_fit = all(map(_runs, (kept / name for name in SOURCES_OF)))
     except (CannotEnforceError, OSError, subprocess.TimeoutExpired):

@@ -10,13 +10,16 @@ Part of the supervisor: standard library only.
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
-import fcntl
 import os
 import stat
+import sys
 
 from buildperm.supervisor import hardening, jobserver
 from buildperm.supervisor.environment import as_given
 from buildperm.supervisor.supervision import supervise
+
+if sys.platform != "win32":
+    import fcntl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

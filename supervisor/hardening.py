@@ -6,10 +6,13 @@ Part of the supervisor: standard library only.
 from __future__ import annotations
 
 import os
-import resource
+import sys
 
 from buildperm.rules import limits as policy
 from buildperm.supervisor import syscalls
+
+if sys.platform != "win32":
+    import resource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +28,8 @@ With these, a build in a container handles files of other users, and may become 
 other capabilities are about the machine: network, limits, file systems, processors. capabilities(7)
 """
 
-LIMITED = (("file_bytes", resource.RLIMIT_FSIZE), ("open_files", resource.RLIMIT_NOFILE))
-"""The limits of `rules.limits` that are the kernel's own."""
+LIMITED = (("file_bytes", 1), ("open_files", 7))  # RLIMIT_FSIZE, RLIMIT_NOFILE
+"""The limits of `rules.limits` that are the kernel's own: asm-generic/resource.h, Linux."""
 
 _SIGACTION = {"x86_64": 13, "aarch64": 134}  # The number of rt_sigaction(2): asm/unistd.h.
 _LAST_DESCRIPTOR = (1 << 31) - 1

@@ -12,6 +12,7 @@ import os
 import time
 
 from buildperm.supervisor.macro_request import BRIDGE
+from buildperm.tracer.system_values import configured, machine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 _READ, _READV, _RECVFROM, _RECVMSG = {
     "x86_64": (b"0", b"19", b"45", b"47"),
     "aarch64": (b"63", b"65", b"207", b"212"),
-}.get(os.uname().machine, (b"",) * 4)
+}.get(machine(), (b"",) * 4)
 _BRIDGE = b"0x%x " % BRIDGE
 
 _BUSY = 0.5  # Of a processor: so much is work, whatever the bridge says.
-_TICKS = os.sysconf("SC_CLK_TCK")
+_TICKS = configured("SC_CLK_TCK")
 
 
 class Idleness:

@@ -10,6 +10,7 @@ import stat
 
 from buildperm.supervisor import private_folder
 from buildperm.supervisor.tree_walk import DEEPEST
+from buildperm.tracer.system_values import open_flags
 
 MOST_BYTES = 64 << 20
 """More than this is not copied: the other run then begins with nothing, as after `cargo clean`."""
@@ -17,8 +18,8 @@ MOST_BYTES = 64 << 20
 MOST_FILES = 10_000
 
 _CHUNK = 1 << 20
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = open_flags("O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC")
+_WRITE = open_flags("O_WRONLY", "O_CREAT", "O_EXCL", "O_NOFOLLOW", "O_CLOEXEC")
 
 
 class _TooMuchError(Exception):

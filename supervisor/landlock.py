@@ -16,6 +16,7 @@ import struct
 
 from buildperm.supervisor import syscalls
 from buildperm.tracer.notation import encode
+from buildperm.tracer.system_values import open_flags
 
 NEWEST = 7
 """The newest ABI whose rights are known here; on newer kernels those of ABI 7 are used."""
@@ -51,7 +52,7 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # On every architect
 _CREATE_RULESET_VERSION, _CREATE_RULESET_ERRATA = 1, 2
 # openat2(2), which every Landlock kernel knows.
 _OPENAT2, _AT_FDCWD, _RESOLVE_NO_SYMLINKS = 437, -100, 0x04
-_HOW = struct.pack("=QQQ", os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_NO_SYMLINKS)
+_HOW = struct.pack("=QQQ", open_flags("O_PATH", "O_CLOEXEC"), 0, _RESOLVE_NO_SYMLINKS)
 _RULE_PATH_BENEATH = 1
 
 

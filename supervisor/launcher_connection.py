@@ -16,14 +16,17 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
 import _socket
-import fcntl
 import os
 import struct
+import sys
 
 from buildperm.supervisor import hardening
 from buildperm.supervisor.fork_request import ForkRefusedError, process_status, refuse_held
 from buildperm.supervisor.macro_request import BRIDGE, BadRequestError, MacroRequest, receive
 from buildperm.supervisor.macro_supervision import supervise
+
+if sys.platform != "win32":
+    import fcntl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

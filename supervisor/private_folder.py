@@ -10,12 +10,13 @@ import os
 import stat
 
 from buildperm.supervisor.tree_walk import DEEPEST
+from buildperm.tracer.system_values import open_flags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER_FLAGS = open_flags("O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC")
 _moved: list[bytes] = []
 
 

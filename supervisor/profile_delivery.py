@@ -17,6 +17,7 @@ from buildperm.rules import profile_output
 from buildperm.rules.pattern import covers, matches
 from buildperm.supervisor.tree_walk import walk
 from buildperm.tracer.notation import decode, encode
+from buildperm.tracer.system_values import open_flags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from buildperm.supervisor.run import Run
 
 _STAGED_MOST = 20_000
-_OPENING = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPENING = open_flags("O_PATH", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC")
 
 
 class ProfileDelivery:

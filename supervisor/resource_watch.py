@@ -7,12 +7,12 @@ Part of the supervisor: standard library only.
 
 from __future__ import annotations
 
-import os
 import time
 
 from buildperm.rules import limits as policy
 from buildperm.supervisor import disk_usage
 from buildperm.tracer.recorder.run_end import TimedOut, TooMuchMemory
+from buildperm.tracer.system_values import configured
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ else:
 
 _EVERY_S = 1.0
 _SHARE = 20  # Looking through the folders takes no more than one part in so many of the time.
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_PAGE = configured("SC_PAGE_SIZE")
 
 
 class ResourceWatch:

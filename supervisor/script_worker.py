@@ -19,18 +19,21 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
 import _socket
 import _thread
-import fcntl
 import gc
 import os
-import resource
 import select
 import struct
+import sys
 
 from buildperm.supervisor import hardening
 from buildperm.supervisor.fork_request import ForkRefusedError, ForkRequest
 from buildperm.supervisor.prewarm import warm_up
 from buildperm.supervisor.supervision import ScriptSupervisor
 from buildperm.tracer.recorder import ptrace
+
+if sys.platform != "win32":
+    import fcntl
+    import resource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ BUSY, IDLE = b"+", b"-"
 """What follows a worker's process ID in what it tells the server."""
 
 _MEMORY_KIB = 128 << 10  # One that has become larger than this makes room.
-_SIGNALS = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
+_SIGNALS = (1, 2, 15)  # SIGHUP, SIGINT, SIGTERM: signal(7), on every architecture of Linux.
 _CREDENTIALS = struct.Struct("3i")  # unix(7), struct ucred
 
 

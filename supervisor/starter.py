@@ -11,24 +11,21 @@ Part of the supervisor: standard library only.
 from __future__ import annotations
 
 import os
-import resource
 import struct
+import sys
 
 from buildperm.rules import limits as policy
 from buildperm.supervisor import hardening
 
+if sys.platform != "win32":
+    import resource
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal as _signal
     from collections.abc import Mapping, Sequence
-else:
-    import _signal
 
 _HEAD = struct.Struct("=I7i8IQ")
-_DEFAULT = (
-    *(_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGINT, _signal.SIGTERM),
-    _signal.SIGHUP,
-)
+_DEFAULT = (1, 2, 13, 15, 25)  # SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGXFSZ: signal(7), Linux.
 
 
 class StarterInputs:

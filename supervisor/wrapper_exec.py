@@ -13,7 +13,7 @@ Part of the supervisor: built-in modules and `_ctypes` only.
 """
 
 import _ctypes
-import posix
+import sys
 from errno import E2BIG
 
 TYPE_CHECKING = False
@@ -23,18 +23,24 @@ if TYPE_CHECKING:
 else:
     import _signal
 
+if sys.platform == "linux":
+    import posix
+
+    _MACHINE = posix.uname().machine
+    # dlopen(3): NULL is the program itself.
+    _libc = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]
+    _syscall = _ctypes.dlsym(_libc, "syscall")
+else:
+    _MACHINE = "x86_64"  # It can be imported, and called nowhere.
+
 # prctl(2), seccomp(2), capget(2), landlock_add_rule(2), landlock_restrict_self(2).
 _NO_NEW_PRIVS, _SECCOMP, _MODE_FILTER = 38, 22, 2
 _PRCTL = {"x86_64": 157, "aarch64": 167}
-_CAPGET, _CAPSET = {"x86_64": (125, 126), "aarch64": (90, 91)}[posix.uname().machine]
+_CAPGET, _CAPSET = {"x86_64": (125, 126), "aarch64": (90, 91)}[_MACHINE]
 _CAPABILITY_VERSION_3 = 0x20080522
 _ADD_RULE, _RESTRICT_SELF, _BENEATH = 445, 446, 1
 
 _TOO_DEEP = "too many sandboxes are stacked in one another already; build outside of the others"
-
-
-_libc = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # dlopen(3): NULL is the program itself
-_syscall = _ctypes.dlsym(_libc, "syscall")
 
 
 def _call(what: str, number: int, *arguments: object) -> None:
@@ -75,7 +81,7 @@ def main(told: "tuple[Any, ...]") -> None:
             _signal.signal(number, _signal.SIG_DFL)
         for descriptor in (ruleset, failed):
             posix.set_inheritable(descriptor, False)
-        prctl = _PRCTL[posix.uname().machine]
+        prctl = _PRCTL[_MACHINE]
         _call("no new privileges", prctl, _NO_NEW_PRIVS, 1, 0, 0, 0)
         _keep(capabilities)
         for path, rights in late:

@@ -20,7 +20,7 @@ from buildperm.tui.ascii_filter import AsciiFilter
 from buildperm.tui.key_bindings import DECIDE, FINISH, Action, ActionGroup, action_of, bindings
 from buildperm.tui.paste_guard import PasteGuard
 from buildperm.tui.screens.telling_screen import TellingScreen
-from buildperm.tui.terminal_driver import TerminalDriver
+from buildperm.tui.terminal_driver import OWN_DRIVER
 from buildperm.tui.unobeyed_key import PASTED
 from buildperm.tui.widgets.tone import TONE_CLASSES
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
 _ASCII: Final = AsciiFilter()
-_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ENDING: Final = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows does not have the last.
 """Signals that would end the process with the terminal as the screens have left it."""
 
 Returned = TypeVar("Returned")
@@ -64,7 +64,7 @@ class ScreenApp(App[Returned]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
     COMPONENT_CLASSES: ClassVar[set[str]] = {*TONE_CLASSES}
 
-    def __init__(self, appearance: Appearance, *, driver: type[Driver] = TerminalDriver) -> None:
+    def __init__(self, appearance: Appearance, *, driver: type[Driver] | None = OWN_DRIVER) -> None:
         super().__init__(driver_class=driver)
         self._appearance = appearance
         self._is_ascii_only = appearance.is_ascii_only
@@ -95,7 +95,11 @@ class ScreenApp(App[Returned]):
     def on_mount(self) -> None:
         """Take the signals that somebody may send, but for those that are ignored."""
         if threading.current_thread() is threading.main_thread():  # Else none can be taken.
-            self._signals = tuple(number for number in _ENDING if _ends_process(number))
+            self._signals = tuple(
+                number
+                for number in signal.Signals
+                if number.name in _ENDING and _ends_process(number)
+            )
         for number in self._signals:
             asyncio.get_running_loop().add_signal_handler(number, self.interrupt)
 

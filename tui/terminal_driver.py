@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import selectors
+import sys
 from codecs import getincrementaldecoder
 from typing import TYPE_CHECKING, Final
 
 from textual import events
-from textual.drivers.linux_driver import LinuxDriver
 
 from buildperm.tui.terminal_parser import ESCAPE_S, new_parser
 
+if sys.platform == "win32":
+    from textual.driver import Driver as LinuxDriver
+else:
+    from textual.drivers.linux_driver import LinuxDriver
+
 if TYPE_CHECKING:
+    from textual.driver import Driver
     from textual.message import Message
 
 _READ_BYTES: Final = 4096
@@ -74,3 +80,7 @@ class TerminalDriver(LinuxDriver):
     def _hand_over(self, messages: list[Message]) -> None:
         for message in messages:
             self._app.post_message(message)
+
+
+OWN_DRIVER: Final[type[Driver] | None] = None if sys.platform == "win32" else TerminalDriver
+"""What applications read the terminal with; None where Textual chooses itself."""

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from buildperm import __version__
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from buildperm.cargo.toolchain import Toolchain
     from buildperm.workflow.workspace import Workspace
 
-_WRAPPER = Path(configuration.__file__).with_name("standing-wrapper.sh")
+_WRAPPER = PurePath(configuration.__file__).with_name("standing-wrapper.sh")
 _PARTS = {"rustc-wrapper": "buildperm-rustc-wrapper", "rustdoc": "buildperm-rustdoc"}
 
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from buildperm.cargo import (
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from buildperm.cargo.standing_state import StandingState
 
-_CANARY = Path(configuration.__file__).with_name("standing-canary.rs")
+_CANARY = PurePath(configuration.__file__).with_name("standing-canary.rs")
 _MANIFEST = """\
 [package]
 name = "buildperm-canary"
@@ -224,7 +224,7 @@ def _write_canary(made: Path, port: int) -> None:
     (crate / "src").mkdir(parents=True)
     (crate / "src" / "lib.rs").write_text("")
     (crate / "Cargo.toml").write_text(_MANIFEST)
-    (crate / "build.rs").write_bytes(_CANARY.read_bytes())
+    (crate / "build.rs").write_bytes(Path(_CANARY).read_bytes())
     (crate / "key").write_text(str(key))
     (crate / "address").write_text(f"127.0.0.1:{port}")
 

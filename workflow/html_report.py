@@ -37,7 +37,7 @@ from buildperm.workflow.script_lookup import FoundScript, WorkspaceView, find_sc
 NAME = "report.html"
 """Of the file, where nothing else is asked for."""
 
-_STANDARD_OUTPUT = Path("-")
+_STANDARD_OUTPUT = "-"
 
 _FOLDERS = (
     ("$WORKSPACE", "the folder of the workspace"),
@@ -82,7 +82,7 @@ def write(
     view = open_view(words)
     kept = view.workspace.project.metadata.target_directory / "buildperm" / NAME
     path = output or kept
-    is_printed = output == _STANDARD_OUTPUT
+    is_printed = str(output) == _STANDARD_OUTPUT
     if not is_printed:
         refuse_foreign(path, lambda head: html_document.MARK.encode() in head, "report")
     text = html_document.document(_make(view, crates, reported, warn))

@@ -9,7 +9,6 @@ SECONDS, and where there is no such terminal, nobody is asked, and a desktop is 
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
 import signal
 import subprocess
@@ -17,6 +16,9 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+if sys.platform != "win32":
+    import fcntl
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)

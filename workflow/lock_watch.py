@@ -7,7 +7,6 @@ import select
 import signal
 import subprocess
 import sys
-import termios
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,9 @@ from buildperm.presentation import console
 from buildperm.report import text
 from buildperm.workflow.snapshot_file import open_snapshots
 from buildperm.workflow.workspace import open_contexts
+
+if sys.platform != "win32":
+    import termios
 
 _MOST_CRATES = 10  # Named in one line, likewise.
 _MOST_NAMED = 3  # Files named in one line; more are only counted.

@@ -14,9 +14,10 @@ from pathlib import Path
 from buildperm.errors import BuildpermError
 from buildperm.report.finding import Report
 from buildperm.report.formats import FORMATS, Appendix, ReportFormat, is_report
+from buildperm.tracer.system_values import open_flags
 
 _STANDARD_OUTPUT = "-"
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_NEW = open_flags("O_WRONLY", "O_CREAT", "O_EXCL", "O_CLOEXEC")
 _READ_MOST = 2_000  # Bytes of a file that tell whether it is ours.
 _REPORT_READ_MOST = 1 << 16  # The same of reports: lines of Cargo.toml can be long in a patch.
 _ELSEWHERE = "Name a file in a folder that is there and that you may write."

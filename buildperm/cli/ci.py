@@ -44,6 +44,7 @@ from buildperm.workflow.report_outputs import ReportOutputs
 @options.comparison_options
 @options.runtime_option
 @options.CARGO
+@options.needs_linux()
 def command(
     *,
     form: str | None,

@@ -99,6 +99,7 @@ def _written_errors(context: click.Context) -> Iterator[None]:
 @click.option("--json", "is_json", is_flag=True, help="The same as `--format json`.")
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @click.argument("wanted", type=click.Choice([str(each) for each in Wanted]), metavar="ANSWER")
+@options.needs_linux(unless="no_verify")
 @click.pass_context
 def command(
     context: click.Context,

@@ -6,12 +6,14 @@ import sys
 
 import click
 
+from buildperm.cli import options
 from buildperm.workflow.demonstration import run_demo
 
 
 @click.command("demo")
 @click.option("--no-tui", is_flag=True, help="Decide with plain text instead of the screens.")
 @click.option("--keep", is_flag=True, help="Keep the demo's folder and say where it is.")
+@options.needs_linux()
 def command(*, no_tui: bool, keep: bool) -> int:
     """See it at work: a bundled workspace with one crate that misbehaves.
 

@@ -30,6 +30,7 @@ from buildperm.workflow.examination import examine, private_words
     hidden=True,
     help="Use no newer Landlock ABI than this, as if the kernel were older.",
 )
+@options.needs_linux()
 def command(*, form: str, is_report: bool, cap: int) -> int:
     """Say what this machine enforces, each line of it proven by trying.
 

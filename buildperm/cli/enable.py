@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from buildperm.cli import options
 from buildperm.errors import ExitCode
 from buildperm.workflow.always_on import enable
 
@@ -18,6 +19,7 @@ from buildperm.workflow.always_on import enable
     help="With --user: what holds for a workspace that is not enrolled. `baseline` grants nothing, "
     "`warn` and `leave` hold nothing.",
 )
+@options.needs_linux()
 def command(*, is_user: bool, others: str) -> int:
     """Hold plain Cargo to the grants: always on.
 

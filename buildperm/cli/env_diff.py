@@ -16,6 +16,7 @@ from buildperm.workflow.variable_effect_report import VariableEffectReport
 @click.argument("crate")
 @click.argument("name")
 @options.CARGO
+@options.needs_linux()
 def command(*, value: str | None, form: str, crate: str, name: str, cargo: tuple[str, ...]) -> int:
     """Run a build script without a variable, and say whether anything differs.
 

@@ -34,6 +34,7 @@ from buildperm.cli import options
 )
 @click.option("--again", is_flag=True, help="Record anew what is in the index already.")
 @options.runtime_option
+@options.needs_linux(unless="recorded")
 def command(
     *,
     folder: Path,

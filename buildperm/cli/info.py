@@ -21,6 +21,7 @@ from buildperm.cli import options
 @options.format_option()
 @click.option("--json", "is_json", is_flag=True, help="The same as `--format json`.")
 @options.runtime_option
+@options.needs_linux()
 def command(
     *,
     crate: str,

@@ -15,6 +15,7 @@ from buildperm.workflow import head_start
 @DOCUMENT
 @options.runtime_option
 @options.CARGO
+@options.needs_linux()
 def command(
     *, no_tui: bool, accept: str, dry_run: bool, runs: int, form: str, cargo: tuple[str, ...]
 ) -> int:

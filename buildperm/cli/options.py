@@ -6,8 +6,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from buildperm.tui.appearance import Appearance
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 CARGO = click.argument("cargo", nargs=-1, type=click.UNPROCESSED, metavar="[-- CARGO ARGS]")
 """All words behind `--`."""
@@ -168,6 +170,27 @@ def conversation(*, no_tui: bool) -> Iterator[tuple[FrontEnd | None, BuildViewer
         yield chosen, viewer
     finally:
         viewer.close()
+
+
+def needs_linux(*, unless: str = "") -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a decorator for what runs build scripts: elsewhere it refuses, before it does anything.
+
+    Args:
+        unless: The parameter of the command with which nothing is run, if there is one.
+    """
+
+    def decorate(command: Callable[P, R]) -> Callable[P, R]:
+        @wraps(command)
+        def checked(*positional: P.args, **given: P.kwargs) -> R:
+            if not given.get(unless):
+                from buildperm.sandbox.linux_requirement import require_linux
+
+                require_linux()
+            return command(*positional, **given)
+
+        return checked
+
+    return decorate
 
 
 def runtime_option(command: Command) -> Command:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @DOCUMENT
 @options.runtime_option
 @options.CARGO
+@options.needs_linux(unless="report")
 def command(
     *,
     no_tui: bool,

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from buildperm.cli import options
 from buildperm.workflow.lock_watch import LockWatch
 
 
@@ -16,6 +17,7 @@ from buildperm.workflow.lock_watch import LockWatch
     is_flag=True,
     help="Look once a second instead of being told by the kernel: for network file systems.",
 )
+@options.needs_linux()
 def command(*, no_tui: bool, poll: bool) -> int:
     """Wait for Cargo.lock or Cargo.toml to change, then offer the review.
 

@@ -9,6 +9,8 @@ Part of the supervisor: `_ctypes` only.
 from __future__ import annotations
 
 import os
+import sys
+from errno import ENOSYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,20 +66,35 @@ else:
     class _Library:
         """What has been loaded; each function is looked up when it is first used."""
 
-        def __init__(self, kind: type, handle: int) -> None:
+        def __init__(self, kind: type, handle: int | None) -> None:
             self._handle = handle
             self._kind = kind
 
         def __getattr__(self, name: str) -> object:
-            found = self._kind((name, self))
+            try:
+                found = self._kind((name, self))
+            except (AttributeError, TypeError):
+                if sys.platform == "linux":
+                    raise
+                found = _Missing(name)
             setattr(self, name, found)
             return found
+
+    class _Missing:
+        """A function that only Linux has: modules that name it can be imported elsewhere, too."""
+
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        def __call__(self, *_arguments: object) -> int:
+            raise OSError(ENOSYS, f"this system has no {self._name}()")
 
     # The second keeps the lock: for calls that are too short to release it.
     _KINDS = _function(0), _function(_ctypes.FUNCFLAG_PYTHONAPI)
 
     def _both(path: bytes | None) -> tuple[_Library, _Library]:
-        handle = _ctypes.dlopen(path, os.RTLD_NOW)
+        # Windows has no dlopen, and nothing of the recorder works there.
+        handle = _ctypes.dlopen(path, os.RTLD_NOW) if hasattr(_ctypes, "dlopen") else None
         return _Library(_KINDS[0], handle), _Library(_KINDS[1], handle)
 
     libc, short_libc = _both(None)  # dlopen(3): NULL is the program itself.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
+import sys
 from errno import EINVAL, ENAMETOOLONG
 
 TYPE_CHECKING = False
@@ -94,6 +95,8 @@ def resolved(path: bytes) -> bytes:
 
     open(2), O_PATH: the kernel walks it, and nothing is opened.
     """
+    if sys.platform != "linux":
+        return _walked(path)
     try:
         file = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
@@ -121,6 +124,8 @@ def open_regular_file(path: bytes) -> int:
     Raises:
         OSError: It cannot be read, or is something else: EINVAL.
     """
+    if sys.platform != "linux":
+        return _open_elsewhere(path)
     file = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
@@ -129,6 +134,13 @@ def open_regular_file(path: bytes) -> int:
         return os.open(b"/proc/self/fd/%d" % file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     finally:
         os.close(file)
+
+
+def _open_elsewhere(path: bytes) -> int:
+    """Open a regular file where there is no O_PATH, and where no script runs that could swap it."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(EINVAL, os.strerror(EINVAL))
+    return os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
 
 
 def _walked(path: bytes) -> bytes:

@@ -10,8 +10,9 @@ import struct
 from errno import EFAULT, EPERM, ESRCH
 
 from buildperm.tracer.recorder import c_library
+from buildperm.tracer.system_values import configured
 
-PAGE = os.sysconf("SC_PAGESIZE")
+PAGE = configured("SC_PAGESIZE")
 PATH_MAX = 4096  # limits.h: bytes of a path that the kernel takes, its NUL included.
 
 _CAPACITY = 8192

@@ -18,6 +18,7 @@ from buildperm.tracer.recorder import location, registers
 from buildperm.tracer.recorder.brokered import Substitute
 from buildperm.tracer.recorder.c_library import short_libc
 from buildperm.tracer.recorder.process_tree import namespace_pid
+from buildperm.tracer.system_values import open_flags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ FILES = frozenset(
 _MEMFD_CREATE = 279 if registers.MACHINE == "aarch64" else 319
 _PIDFD_OPEN, _PIDFD_GETFD = 434, 438  # The same on every architecture.
 _MFD_CLOEXEC = 1
-_NOT_READ_ONLY = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC | os.O_DIRECTORY | os.O_PATH
+_NOT_READ_ONLY = open_flags("O_ACCMODE", "O_CREAT", "O_TRUNC", "O_DIRECTORY", "O_PATH")
 _MOST = 16 << 20  # Bytes of one file.
 
 

@@ -22,7 +22,8 @@ SANDBOX_ERRNOS = frozenset((EACCES, EPERM, EXDEV, EROFS))
 ABSENCE_ERRNOS = frozenset((ENOENT, ENOTDIR))
 """What a sandbox wrapper answers for what it does not show; elsewhere they are never a refusal."""
 
-_EVERYTHING = os.geteuid() == 0  # CAP_DAC_OVERRIDE, CAP_FOWNER: capabilities(7)
+# CAP_DAC_OVERRIDE, CAP_FOWNER: capabilities(7)
+_EVERYTHING = hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def may_open(path: bytes, *, reading: bool, writing: bool, creating: bool, owning: bool) -> bool:

@@ -8,7 +8,6 @@ Part of the supervisor: standard library only, nothing heavy.
 
 from __future__ import annotations
 
-import os
 import struct
 
 from buildperm.tracer.recorder import c_library
@@ -21,8 +20,9 @@ from buildperm.tracer.recorder.ptrace import (
     is_gone,
     request,
 )
+from buildperm.tracer.system_values import machine
 
-MACHINE = os.uname().machine
+MACHINE = machine()
 
 TRAP: bytes  # The breakpoint instruction.
 TRAP_LENGTH: int  # By how much the program counter has gone past it when it stops.

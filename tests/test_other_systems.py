@@ -1,0 +1,166 @@
+"""What works where there is no Linux: all that only reads. What would run a script says so."""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import buildperm
+from tests.cli.learnt_workspace import LearntWorkspace, learnt
+from tests.command import environment, is_orderly
+
+__all__ = ["learnt"]
+
+_PROGRAM = Path(__file__).with_name("other_system.py")
+
+
+def _modules() -> list[str]:
+    found = pkgutil.walk_packages(buildperm.__path__, "buildperm.")
+    return [each.name for each in found if ".examples" not in each.name]
+
+
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_every_module_can_be_imported(system: str) -> None:
+    names = _modules()
+    assert len(names) > 500
+
+    told = subprocess.run(
+        [sys.executable, _PROGRAM, system, "import", *names],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+    assert told.stdout + told.stderr == ""
+    assert told.returncode == 0
+
+
+def test_what_is_taken_away_is_missed() -> None:
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from other_system import become; "
+        "become('win32'); import fcntl"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script, _PROGRAM.parent],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+    assert "fcntl" in told.stderr
+    assert told.returncode != 0
+
+
+def _elsewhere(learnt: LearntWorkspace, *words: str) -> subprocess.CompletedProcess[str]:
+    told = subprocess.run(
+        [sys.executable, _PROGRAM, "darwin", "run", *words],
+        cwd=learnt.folder,
+        env=environment(learnt.registry.environment),
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=240,
+    )
+    assert is_orderly(told.stdout), told.stdout
+    assert is_orderly(told.stderr), told.stderr
+    return told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("learn", "--no-tui"),
+        ("ci",),
+        ("ci", "--", "build"),
+        ("review",),
+        ("demo",),
+        ("doctor",),
+        ("enable",),
+        ("watch",),
+        ("info", "helper"),
+        ("index", "folder", "helper"),
+        ("env-diff", "app", "RELEASE_CHANNEL"),
+        ("decide", "abc", "deny"),
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_what_runs_scripts_refuses_in_one_sentence(
+    learnt: LearntWorkspace, words: tuple[str, ...]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in learnt.folder.rglob("*")}
+
+    told = _elsewhere(learnt, *words)
+
+    assert told.returncode == 23, told.stderr
+    first, hint = told.stderr.splitlines()
+    assert first == "buildperm: only Linux can hold a build, and this is macOS"
+    assert "Linux container" in hint
+    assert told.stdout == ""
+    assert {path: path.stat().st_mtime_ns for path in learnt.folder.rglob("*")} == before
+
+
+def test_its_help_is_there_all_the_same(learnt: LearntWorkspace) -> None:
+    told = _elsewhere(learnt, "learn", "--help")
+
+    assert told.returncode == 0
+    assert "Usage: buildperm learn" in told.stdout
+
+
+def _timeless(said: str) -> str:
+    return re.sub(r"\d+ (second|minute)s? ago", "just now", said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check",),
+        ("check", "--format", "json"),
+        ("show",),
+        ("show", "helper"),
+        ("why", "app", "read:$WORKSPACE/schema/a.txt"),
+        ("why", "helper@1.0.0", "exec:cc"),
+        ("simulate", "helper", "--remove", "preset:cc"),
+        ("trace", "app"),
+        ("pending",),
+        ("status",),
+        ("config",),
+        ("export",),
+        ("disable",),
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_what_only_reads_says_what_it_says_on_linux(
+    learnt: LearntWorkspace, words: tuple[str, ...]
+) -> None:
+    here = learnt.run(*words)
+
+    told = _elsewhere(learnt, *words)
+
+    assert told.returncode == here.returncode, told.stderr
+    assert _timeless(told.stdout) == _timeless(here.stdout)
+
+
+@pytest.mark.slow
+def test_a_report_of_ci_can_be_decided_about(learnt: LearntWorkspace, tmp_path: Path) -> None:
+    with learnt.granting(helper=""):
+        report = tmp_path / "ci.json"
+        report.write_text(learnt.run("ci", "--format", "json").stdout)
+        words = ("review", "--no-tui", "--dry-run", "--from", str(report))
+        here = learnt.run(*words)
+
+        told = _elsewhere(learnt, *words)
+
+        assert "undecided: app 0.1.0: run perl (high)" in told.stderr
+        assert (told.returncode, told.stdout, told.stderr) == (
+            here.returncode,
+            here.stdout,
+            here.stderr,
+        )
