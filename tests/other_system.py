@@ -64,22 +64,22 @@ def become(system: str) -> None:
     _take(os, _LINUX)
     _take(select, "epoll")
 
-    class Function(_ctypes.CFuncPtr):
+    class OtherFunction(_ctypes.CFuncPtr):
         """A function of the C library, unless only Linux has it."""
 
         _flags_ = _ctypes.FUNCFLAG_CDECL
 
-        def __new__(cls, *given: object) -> Function:
+        def __new__(cls, *given: object) -> OtherFunction:
             name = given[0][0] if given and isinstance(given[0], tuple) else ""
             if name in _FUNCTIONS.split():
                 raise AttributeError(name)
-            made: Function = super().__new__(cls, *given)
+            made: OtherFunction = super().__new__(cls, *given)
             return made
 
-    _ctypes.CFuncPtr = Function  # type: ignore[misc]
+    _ctypes.CFuncPtr = OtherFunction  # type: ignore[misc]
     loaded = ctypes.CDLL
 
-    class Library(loaded):  # type: ignore[misc,valid-type]
+    class OtherLibrary(loaded):  # type: ignore[misc,valid-type]
         """The C library likewise."""
 
         def __getattr__(self, name: str) -> object:
@@ -87,7 +87,7 @@ def become(system: str) -> None:
                 raise AttributeError(name)
             return super().__getattr__(name)
 
-    ctypes.CDLL = Library  # type: ignore[misc]
+    ctypes.CDLL = OtherLibrary  # type: ignore[misc]
     posix.uname = os.uname = lambda: os.uname_result(("Darwin", "mac", "24.0", "", "arm64"))
     if system == "win32":
         import _signal  # type: ignore[import-not-found]
