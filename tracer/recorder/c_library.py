@@ -76,11 +76,11 @@ else:
             except (AttributeError, TypeError):
                 if sys.platform == "linux":
                     raise
-                found = _Missing(name)
+                found = _AbsentFunction(name)
             setattr(self, name, found)
             return found
 
-    class _Missing:
+    class _AbsentFunction:
         """A function that only Linux has: modules that name it can be imported elsewhere, too."""
 
         def __init__(self, name: str) -> None:
