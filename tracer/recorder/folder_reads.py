@@ -32,13 +32,17 @@ Part of the supervisor: standard library only, nothing heavy.
 from __future__ import annotations
 
 import os
-import resource
 import struct
+import sys
 
 from buildperm.tracer.recorder import light_opens, open_patch, ptrace, registers
 from buildperm.tracer.recorder.brokered import Substitute
 from buildperm.tracer.recorder.process_tree import kill
-from buildperm.tracer.syscall_table import FOLDERS_MOST, FOLDERS_PAGE, WRITING_FLAGS
+from buildperm.tracer.syscall_table import FOLDERS_MOST, FOLDERS_PAGE
+from buildperm.tracer.system_values import open_flags
+
+if sys.platform != "win32":
+    import resource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,9 +103,8 @@ _FUNCTION = (
     b"\xb8\xff\xff\xff\xff\xc3"  # no: mov $-1, %eax; ret
 )
 
-# O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW; none of them writes.
-_FOLDER = 0x200000 | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
-assert not _FOLDER & WRITING_FLAGS
+# O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW: none of them writes.
+_FOLDER = open_flags("O_PATH", "O_DIRECTORY", "O_CLOEXEC", "O_NOFOLLOW")
 
 
 class FolderReads:

@@ -16,6 +16,7 @@ from errno import EACCES
 
 from buildperm.tracer.recorder.brokered import Substitute
 from buildperm.tracer.syscall_table import OpenLayout, of
+from buildperm.tracer.system_values import open_flags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.writer import Writer
 
-_ANOTHER = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC | os.O_PATH
+_ANOTHER = open_flags("O_ACCMODE", "O_CREAT", "O_TRUNC", "O_PATH")
 
 
 class RootFolder:
