@@ -185,7 +185,8 @@ def _verdict(record: Record, crates: Sequence[str], needs: Sequence[str], ran: b
     failures = [c for c in crates if record["scripts"].get(c, {}).get("failure")]
     if found or failures:
         return "refused"
-    if set(record.get("failed_held", ())) & set(crates):
+    failed_held = set(record.get("failed_held", ()))
+    if failed_held & set(crates):
         return "fails when held"
     different = record["different"]
     of_crates = [
@@ -197,7 +198,7 @@ def _verdict(record: Record, crates: Sequence[str], needs: Sequence[str], ran: b
     if of_crates:
         return "another result"
     told = record["scripts"].values()
-    blamed = any(each["findings"] or each["failure"] for each in told)
+    blamed = bool(failed_held) or any(each["findings"] or each["failure"] for each in told)
     if codes["ci"] != 0 and codes["plain"] == 0 and not blamed:
         return f"`ci` ended with {codes['ci']}"
     proposed = [each["rung"] for each in asked]
