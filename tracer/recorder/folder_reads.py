@@ -37,6 +37,7 @@ import sys
 
 from buildperm.tracer.recorder import light_opens, open_patch, ptrace, registers
 from buildperm.tracer.recorder.brokered import Substitute
+from buildperm.tracer.recorder.environment_reads import file_identity
 from buildperm.tracer.recorder.process_tree import kill
 from buildperm.tracer.syscall_table import FOLDERS_MOST, FOLDERS_PAGE
 from buildperm.tracer.system_values import open_flags
@@ -120,7 +121,8 @@ class FolderReads:
         """
         self.used: list[bytes] = []  # Folders of which nobody sees what is read.
         self.failure = ""  # Why the script cannot be held as it was meant to be.
-        self._folders = folders[:FOLDERS_MOST]
+        # As they are when the rules are made: by its path, another one could be found later.
+        self._folders = {folder: file_identity(folder) for folder in folders[:FOLDERS_MOST]}
         self._base = base
         self._key = key
         self._has_begun = False
@@ -243,22 +245,16 @@ class FolderReads:
     def _bound(self, pid: int) -> dict[int, bytes]:
         """Return the folders by the descriptors at which they are open."""
         found: dict[int, bytes] = {}
-        for index, folder in enumerate(self._folders):
-            try:
-                own = os.stat(b"/proc/%d/fd/%d" % (pid, FIRST + index))
-                wanted = os.stat(folder)
-            except OSError:
-                continue
-            if (own.st_dev, own.st_ino) == (wanted.st_dev, wanted.st_ino):
-                found[FIRST + index] = folder
+        for number, (folder, identity) in enumerate(self._folders.items(), FIRST):
+            if any(identity) and file_identity(b"/proc/%d/fd/%d" % (pid, number)) == identity:
+                found[number] = folder
         return found
 
     def _content(self, pid: int, bound: dict[int, bytes]) -> bytes:
         page = bytearray(_PAGE)
         page[:_FUNCTION_AT] = _HOW.pack(0, 0, _STAYS) + _HOW.pack(os.O_CLOEXEC, 0, _STAYS)
         page[_FUNCTION_AT : _FUNCTION_AT + len(_FUNCTION)] = _FUNCTION
-        here, base = os.stat(b"/proc/%d/cwd" % pid), os.stat(self._base)
-        is_there = (here.st_dev, here.st_ino) == (base.st_dev, base.st_ino)
+        is_there = file_identity(b"/proc/%d/cwd" % pid) == file_identity(self._base)
         for start, end, is_relative in (
             (_RELATIVE_AT, _ABSOLUTE_AT, True),
             (_ABSOLUTE_AT, _PAGE, False),
