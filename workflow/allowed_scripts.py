@@ -25,10 +25,10 @@ class AllowedScripts:
 
     @property
     def exit_code(self) -> int:
-        """Return the exit code: stale entries allow what nobody asked for."""
+        """Return the exit code: the list has to be what was reviewed, no more and no less."""
         if self.unreviewed:
             return ExitCode.NOT_REVIEWED
-        return ExitCode.UNUSED if self.stale else ExitCode.OK
+        return ExitCode.UNUSED if self.stale or self.missing else ExitCode.OK
 
     def lines(self) -> Iterator[str]:
         """Return plain lines."""

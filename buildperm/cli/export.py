@@ -44,7 +44,8 @@ def command(*, form: str, checked: Path | None, is_json: bool) -> int:
     is put under it.
 
     Exit code: 0 it is written, or the list is as it should be; with --check 21 an entry allows a
-    build script that was not reviewed, 22 an entry means none in Cargo.lock.
+    build script that was not reviewed, 22 an entry means none in Cargo.lock, or one that was
+    reviewed is missing.
     """
     if checked is not None:
         if form != "cargo-deny":

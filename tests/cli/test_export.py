@@ -82,7 +82,10 @@ def test_the_list_for_cargo_deny_is_checked_for_what_is_stale(
 
     deny.write_text("[bans.build]\nallow-build-scripts = []\n")
     code, said, _ = space.run(*check)
-    assert (code, "missing: channel 1.0.0" in said) == (0, True)
+    assert (code, "missing: channel 1.0.0" in said) == (22, True)
+    deny.write_text('[bans.build]\nallow-build-scripts = ["gone"]\n')
+    code, said, _ = space.run(*check)
+    assert (code, "stale: `gone`" in said, "missing: " in said) == (22, True, True)
 
     (space.root / "buildperm.lock").unlink()
     deny.write_text('[bans.build]\nallow-build-scripts = [{ crate = "channel" }]\n')
