@@ -53,6 +53,10 @@ def describe(folder: str, environment: os._Environ[str] | dict[str, str]) -> tup
 def _is_ours(program: str) -> bool:
     try:
         with open(program, "rb") as file:
-            return _MARK in file.read(1 << 14)
+            head = file.read(1 << 14)
+        if head.startswith(b"\x7fELF"):  # A program that becomes the script beside it.
+            with open(f"{program}.sh", "rb") as file:
+                head = file.read(1 << 14)
+        return _MARK in head
     except OSError:
         return False

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _MARK = b"buildperm: rustc wrapper"  # In the second line of our own wrappers.
 _DEEPEST_INCLUDE = 16
+SCRIPT = ".sh"
+"""What the name of a wrapper's script ends with, where the wrapper itself is a program."""
 
 _NO_LIBRARIES = frozenset(("ar", "linker", "runner", "rustflags", "rustdocflags"))
 
@@ -224,6 +226,9 @@ def wrapped_by(program: str) -> str | None:
     try:
         with open(program, "rb") as file:
             head = file.read(1 << 14)
+        if head.startswith(b"\x7fELF"):
+            with open(program + SCRIPT, "rb") as file:
+                head = file.read(1 << 14)
     except (OSError, ValueError):
         return None
     if _MARK not in head[:256] or b"\nBUILDPERM_ON=" not in head:

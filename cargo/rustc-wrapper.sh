@@ -154,7 +154,7 @@ esac
 
 # What these programs load must not come from the folders of build scripts, which rustc looks into.
 # Nor are they those of a PATH that a project has Cargo set.
-alone() { (unset LD_LIBRARY_PATH && PATH=${BUILDPERM_PATH:-$PATH} && exec "$@"); }
+alone() { (unset LD_LIBRARY_PATH LD_PRELOAD LD_AUDIT && PATH=${BUILDPERM_PATH:-$PATH} && exec "$@"); }
 
 programs() { # Sets `$found` to the first program in the folder that is no stub of this call.
     found=

@@ -12,10 +12,21 @@
 #   BUILDPERM_TOOLCHAINS   the folder of rustup's tool chains; empty without rustup
 #   BUILDPERM_RUSTC    the compiler that was in use when it was enabled
 #   BUILDPERM_PART     what is called in the folder
+#   BUILDPERM_ENTERED  a program has started this, and set aside what a loader obeys: entry.c
 #
 # Nothing is forked on the way that nearly every call takes.
 
+[ "$BUILDPERM_ENTERED" ] || unset BUILDPERM_ASIDE BUILDPERM_DIFFERS
+give_back() { # Names are what a shell can write: the program has looked at them.
+    for name in ${BUILDPERM_ASIDE:-}; do
+        eval "export $name=\"\$BUILDPERM_ASIDE_$name\""
+        unset "BUILDPERM_ASIDE_$name"
+    done
+    unset BUILDPERM_ASIDE BUILDPERM_DIFFERS
+}
+
 pass() {
+    give_back
     if [ "$BUILDPERM_PART" = buildperm-rustdoc ]; then
         exec "${BUILDPERM_WRAPPED:-rustdoc}" "$@"
     fi
@@ -49,6 +60,7 @@ case " $* " in
 *" --out-dir "* | *" --out-dir="* | *" -o "* | *" --test "* | *" @"*) ;;
 *)
     [ "$BUILDPERM_PART" = buildperm-rustdoc ] || is_compiler "$1" || prepare --asked
+    [ -z "${BUILDPERM_DIFFERS:-}" ] || prepare --asked # A project has rustc load something.
     case " $* " in # It loads a code generator that is named by its path, or by a file.
     *codegen[-_]backend=*.* | *.json\ *) prepare --asked "$@" ;;
     esac
@@ -95,4 +107,5 @@ case " $* " in
     ;;
 esac
 if [ -r "$run.server" ]; then IFS= read -r BUILDPERM_SERVER <"$run.server" && export BUILDPERM_SERVER; fi
+give_back
 . "$run/$BUILDPERM_PART"

@@ -16,9 +16,10 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
 
 from buildperm.cargo import claim
-from buildperm.cargo.configuration import CARGOS_OWN
+from buildperm.cargo.configuration import CARGOS_OWN, SCRIPT
 from buildperm.errors import BuildpermError
 from buildperm.rules.layout import GIT_COPY
+from buildperm.sandbox import wrapper_entry
 from buildperm.sandbox.stub import interpreter, keeps_libraries_away, stub
 from buildperm.supervisor import session as sessions
 from buildperm.tracer.notation import encode
@@ -42,6 +43,13 @@ _GIVEN_BACK = b"""\
 [ -z "${BUILDPERM_LIBRARIES:-}" ] || export LD_LIBRARY_PATH="$BUILDPERM_LIBRARIES"
 unset BUILDPERM_LIBRARIES"""
 """What Cargo has rustc look through for libraries: env(1) has kept it from the shell."""
+_ASIDE = b"""\
+for name in ${BUILDPERM_ASIDE:-}; do
+    eval "export $name=\\"\\$BUILDPERM_ASIDE_$name\\""
+    unset "BUILDPERM_ASIDE_$name"
+done
+unset BUILDPERM_ASIDE BUILDPERM_DIFFERS"""
+"""What the program before the script has set aside is given back: `supervisor/starting/entry.c`."""
 _HELD_SERVER = PurePath(__file__).with_name("held-macro-server.sh")
 
 
@@ -240,7 +248,8 @@ class TargetDirectory:
                 _write(self.progress, b"", 0o600)
                 _write(self.failed, b"", 0o600)
                 _write(self.stub, self.stub_text(), 0o700)
-                _write(self.wrapper, self.wrapper_text(session["rustc_wrapper"], compiling), 0o700)
+                text = self.wrapper_text(session["rustc_wrapper"], compiling)
+                self._write_script(self.wrapper, text)
                 self.state.mkdir(mode=0o700, exist_ok=True)
                 self.state.chmod(0o700)
             if compiling and not name:
@@ -269,7 +278,17 @@ class TargetDirectory:
                 b"BUILDPERM_COMPILE_SESSION": os.fsencode(self.compile_session),
                 b"BUILDPERM_COMPILER": os.fsencode(program),
             }
-            _write(path, script_text(script, values), 0o700)
+            self._write_script(path, script_text(script, values))
+
+    def _write_script(self, path: Path, text: bytes) -> None:
+        """Write what Cargo calls; while always on, what Cargo calls there has started it."""
+        script = path.with_name(path.name + SCRIPT)
+        program = b"" if self.on is not None else wrapper_entry.entry(os.fsencode(script))
+        if program:
+            shebang, rest = text.split(b"\n", 1)
+            mark, rest = rest.split(b"\n", 1)
+            _write(script, b"\n".join((shebang, mark, _ASIDE, rest)), 0o700)
+        _write(path, program or text, 0o700)
 
     def write_rustdoc(self, rustdoc: str) -> None:
         """Write what is called in place of rustdoc where nothing holds it.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from buildperm.cargo import neutral_query
 from buildperm.errors import BuildpermError
-from buildperm.sandbox import private_cache
+from buildperm.sandbox import private_cache, start_programs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from buildperm.cargo.toolchain import Toolchain
 
 _TIMEOUT_S = 1800  # It may download the packages first.
-_NO_WRAPPER = "/usr/bin/env" if os.access("/usr/bin/env", os.X_OK) else ""
-"""Starts what it is given: without a wrapper that can be found, Cargo keeps nothing of rustc's."""
+_ENV = "/usr/bin/env" if os.access("/usr/bin/env", os.X_OK) else ""
 _NOWHERE = "/nonexistent/buildperm"
 _WITHOUT_NETWORK = ("--offline was specified", "--frozen was specified", "offline mode (")
 """How Cargo says that it may not download what it lacks."""
@@ -72,7 +71,9 @@ def _ask(
     toolchain: Toolchain, folder: Path, variables: dict[str, str], words: Sequence[str]
 ) -> bytes:
     # It asks rustc about the platforms; which program that is, is not for the workspace to say.
-    no_wrapper = "" if "=" in str(toolchain.rustc) else _NO_WRAPPER
+    # A wrapper starts what it is given, without what the workspace has rustc load (`[env]`): where
+    # there is none that can be found, Cargo keeps nothing of rustc's.
+    no_wrapper = start_programs.neutral() or ("" if "=" in str(toolchain.rustc) else _ENV)
     variables = variables | {
         "RUSTC": str(toolchain.rustc),
         "RUSTC_WRAPPER": no_wrapper,

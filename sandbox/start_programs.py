@@ -24,7 +24,7 @@ FLAGS = (
 )
 _TIMEOUT_S = 10
 _TRIED = 77  # What they exit with where they are told nothing.
-SOURCES_OF = {"starter": ("starter.c", "room.c"), "stub": ("stub.c",)}
+SOURCES_OF = {"starter": ("starter.c", "room.c"), "stub": ("stub.c",), "entry": ("entry.c",)}
 
 
 def starter(folder: Path | None = None) -> bytes:
@@ -45,6 +45,28 @@ def stub_program(folder: Path | None = None) -> bytes:
     """
     kept = _kept(folder)
     return (kept / "stub").read_bytes() if kept else b""
+
+
+def entry_program(folder: Path | None = None) -> bytes:
+    """Return the program that Cargo calls in place of a script; empty where there can be none.
+
+    Args:
+        folder: Where folders of programs are kept; by default in the user's cache.
+    """
+    kept = _kept(folder)
+    return (kept / "entry").read_bytes() if kept else b""
+
+
+def neutral(folder: Path | None = None) -> str:
+    """Return the path of a program that becomes what it is given; empty where there can be none.
+
+    Without the variables that a loader obeys and that its parent was not started with.
+
+    Args:
+        folder: Where folders of programs are kept; by default in the user's cache.
+    """
+    kept = _kept(folder)
+    return str(kept / "entry") if kept else ""
 
 
 @cache

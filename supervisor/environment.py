@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from buildperm.supervisor.session import Session, SessionPackage
 
 
+_ASIDE = b"BUILDPERM_ASIDE_"
+"""Before the names of what a loader obeys, which no program of ours starts with: `aside.h`."""
+
 _NOT_FOR_MACROS = (b"LD_LIBRARY_PATH", b"CARGO_MAKEFLAGS", b"MAKEFLAGS", b"MFLAGS")
 """The last ones name Cargo's job server, which a host of macros does not get."""
 
@@ -53,6 +56,8 @@ def as_given(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     given.pop(b"LD_LIBRARY_PATH", None)
     if libraries := given.get(b"BUILDPERM_LIBRARIES"):
         given[b"LD_LIBRARY_PATH"] = libraries
+    for name in [each for each in given if each.startswith(_ASIDE)]:
+        given[name[len(_ASIDE) :]] = given.pop(name)
     return given
 
 

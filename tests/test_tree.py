@@ -51,6 +51,7 @@ SUBJECTS = {
     "cli/learn_and_ci": "The way from the first command to the last.",
     "cli/limits": "Limits from Cargo.toml to the report.",
     "cli/next_commands": "What every command names as the next one.",
+    "cli/obeyed_variables": "What a loader obeys, which a project sets for what Cargo calls.",
     "cli/observation": "What every command does with what was observed lightly.",
     "cli/offered_rules": "Offered rules, from the first run to a clean checkout.",
     "cli/other_layouts": "The way of grants to another distribution.",

@@ -26,6 +26,7 @@ from buildperm.cargo.standing_state import ChangedConfiguration, StandingState
 from buildperm.cargo.target_directory import TargetDirectory, script_text
 from buildperm.errors import BuildpermError
 from buildperm.presentation import console
+from buildperm.sandbox import wrapper_entry
 from buildperm.workflow.workspace import open_workspace
 
 if TYPE_CHECKING:
@@ -183,8 +184,12 @@ def _write_wrappers(
                 b"BUILDPERM_PART": part.encode(),
                 b"BUILDPERM_CONFIGURATION": os.fsencode(path),
             }
+            script = folder / f"{key}{configuration.SCRIPT}"
+            program = wrapper_entry.entry(os.fsencode(script))
+            values[b"BUILDPERM_ENTERED"] = b"yes" if program else b""
             text = script_text(_WRAPPER, values)
-            standing_state.replace_text(folder / key, text, 0o700)
+            standing_state.replace_text(script, text, 0o700)
+            standing_state.replace_text(folder / key, program or text, 0o700)
             unheld = b'#!/bin/sh\n# buildperm: of a Cargo that is not held\npass "$@"\n'
             standing_state.replace_text(place / "unheld" / part, unheld, 0o700)
     except OSError as error:

@@ -13,7 +13,7 @@
  *     libraries=PATH     where this Python needs to look for libraries; mostly empty
  *     on=PATH            the state folder of always on; empty where a command of buildperm runs Cargo
  *     # real: NAME       of the build script, in the same folder; for the supervisor */
-#include "bare.h"
+#include "aside.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -43,6 +43,9 @@ _Noreturn static void refuse(void) {
         "  directory, or run `cargo clean` in this one.\n");
     leave(1);
 }
+
+/* What a loader obeys is set aside, but for what has a variable of its own below. */
+static int is_obeyed(const char *entry) { return is_among(entry, obeyed) && !after(entry, "LD_LIBRARY_PATH="); }
 
 static const char *variable(const char **environment, const char *name) {
     for (; *environment; environment++) {
@@ -123,19 +126,25 @@ _Noreturn static void become_real(const char **given, const char **environment) 
 _Noreturn static void become(long count, const char **given, const char **environment) {
     static char session[TEXT_MOST], kept[TEXT_MOST], parent[32], libraries[TEXT_MOST];
     static const char *const ours[] = {
-        "LD_LIBRARY_PATH=", "BUILDPERM_LIBRARIES=", "BUILDPERM_FALLBACK=", "BUILDPERM_PARENT=", NULL};
-    size_t variables = 0, at = 0;
-    while (environment[variables]) variables++;
+        "LD_LIBRARY_PATH=", "BUILDPERM_LIBRARIES=", "BUILDPERM_FALLBACK=", "BUILDPERM_PARENT=", ASIDE, NULL};
+    size_t variables = 0, at = 0, aside = 1;
+    for (; environment[variables]; variables++)
+        if (is_obeyed(environment[variables])) aside += length(environment[variables]) + sizeof ASIDE;
     size_t room = (variables + ADDED + 1 + (size_t)count + WORDS) * sizeof(char *);
-    long made = CALL(SYS_mmap, NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    long made = CALL(SYS_mmap, NULL, room + aside, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (made < 0 && made > -4096) leave(1);
     const char **left = (const char **)made; /* NOLINT: the kernel returns an address */
     const char **words = left + variables + ADDED + 1;
+    char *renamed = (char *)made + room; /* NOLINT: likewise */
     const char *searched = variable(environment, ours[0]);
     for (; *environment; environment++) {
-        int is_ours = 0;
-        for (const char *const *name = ours; *name; name++) is_ours |= after(*environment, *name) != NULL;
-        if (!is_ours) *left++ = *environment;
+        if (is_among(*environment, ours)) continue;
+        *left++ = *environment;
+        if (!is_obeyed(*environment)) continue;
+        left[-1] = renamed;
+        for (const char *each = ASIDE; *each;) *renamed++ = *each++;
+        for (const char *each = *environment; *each;) *renamed++ = *each++;
+        *renamed++ = 0;
     }
     append(session, &at, ours[2]);
     append(session, &at, fields[0]);

@@ -124,8 +124,9 @@ def test_there_is_no_server_where_nothing_is_held(edited: EditedWorkspace) -> No
 @pytest.mark.slow
 def test_a_tool_chain_without_a_server_is_told_of(edited: EditedWorkspace) -> None:
     edited.build()
-    text = edited.target.macro_server.read_text()
-    edited.target.macro_server.write_text(text.replace("rust-analyzer-proc-macro-srv", "missing"))
+    script = edited.target.macro_server.with_name(f"{edited.target.macro_server.name}.sh")
+    text = script.read_text()
+    script.write_text(text.replace("rust-analyzer-proc-macro-srv", "missing"))
     ran = subprocess.run([edited.target.macro_server], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "libexec/missing`" in ran.stderr

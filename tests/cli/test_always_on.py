@@ -335,7 +335,7 @@ def test_a_broken_installation_fails_closed(machine: PersonsMachine, tmp_path: P
     python.chmod(0o755)
     (machine.workspace / "lib/build.rs").write_text(machine.steals)
     machine.enable()
-    for wrapper in machine.state.glob("homes/*/*"):
+    for wrapper in machine.state.glob("homes/*/*.sh"):
         text = wrapper.read_text().replace(sys.executable, str(python))
         wrapper.write_text(text)
     python.unlink()
