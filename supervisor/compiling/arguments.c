@@ -58,7 +58,7 @@ static void read_emit(struct call *call, const char *kinds) {
     call->has_emit = true;
     while ((kind = strsep(&rest, ","))) {
         char *path = strchr(kind, '=');
-        call->archives |= !strncmp(kind, "link", 4) && (kind[4] == '=' || !kind[4]);
+        call->emits_link |= !strncmp(kind, "link", 4) && (kind[4] == '=' || !kind[4]);
         if (!strncmp(kind, "dep-info", 8) && (kind[8] == '=' || !kind[8])) call->writes_dep_info = true, call->dep_info = path ? path + 1 : NULL;
         else call->writes_more = true;
         if (path && strcmp(path + 1, "-")) append(&call->emitted, path + 1);
@@ -158,6 +158,7 @@ void call_read(struct call *call, char **given, int count) {
         if (words.items[i][0] == '-' && words.items[i][1]) i += read_option(call, words.items[i], words.items[i + 1]);
     }
     call->links |= !call->has_crate_type;
-    call->archives |= call->links || !call->has_emit;
+    call->emits_link |= !call->has_emit;
+    call->archives |= call->links || call->emits_link;
     call->argv = executed.items;
 }

@@ -68,6 +68,7 @@ struct call {
     struct list features, searched, externs, emitted, user_files;
     bool is_rustdoc, runs_tests, is_macro, writes_dep_info, writes_more;
     bool links, has_crate_type;           /* A linker is started, or what only it needs. */
+    bool emits_link;                      /* A program or a library is made, and not only what is known of it. */
     bool archives, has_emit;              /* A library is made: rustc before 1.94 does so in TMPDIR. */
 };
 

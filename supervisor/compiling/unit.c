@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -269,6 +270,19 @@ static void say_refused(const struct unit *unit, const struct session *session, 
     }
 }
 
+/* Landlock says nothing of what it refuses to run. A script is opened as the linker, but not what it calls in its turn. */
+static void say_linker(const struct call *call, const struct section *section) {
+    char head[2] = "";
+    int handle = call->linker && *call->linker == '/' ? open(call->linker, O_RDONLY | O_CLOEXEC) : -1;
+    if (handle < 0) return;
+    bool is_script = read(handle, head, sizeof head) == sizeof head && !memcmp(head, "#!", sizeof head);
+    close(handle);
+    if (!is_script || !strcmp(section->compile, "watch")) return;
+    say("the linker `%s` is a script, and a program that it calls may be one that is not open here", escaped(call->linker));
+    say("  if it says so, write `compile = \"off\"` into Cargo.toml, in the table of `%s`: nothing holds that crate's compiler then",
+        escaped(section->crate));
+}
+
 void unit_end(const struct unit *unit, const struct call *call, const struct session *session, const struct section *section, int status) {
     char *data, *path = formatted("%s/unit", unit->folder), *number = formatted("%d", status);
     size_t size;
@@ -299,5 +313,6 @@ void unit_end(const struct unit *unit, const struct call *call, const struct ses
     if (call->is_macro && is_in_build && !status) remember_library(unit, call, session);
     write_whole(path, data, size);
     if (status) say_refused(unit, session, section);
+    if (status && call->links && call->emits_link) say_linker(call, section);
     free(data), free(path), free(number);
 }
