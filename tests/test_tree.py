@@ -47,7 +47,7 @@ SUBJECTS = {
     "cli/help": "The help of every command.",
     "cli/hostile_names": "What every command does with names that a script chose.",
     "cli/input_errors": "What every command does with input that it cannot use.",
-    "cli/linker_scripts": "Linkers that call what is not open, from the refusal to the line that allows it.",
+    "cli/linker_scripts": "Linkers that call what is not open, and the line that allows it.",
     "cli/live_question": "Plain Cargo at a real terminal, and a person who answers or does not.",
     "cli/learn_and_ci": "The way from the first command to the last.",
     "cli/limits": "Limits from Cargo.toml to the report.",
