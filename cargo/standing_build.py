@@ -15,12 +15,14 @@ from buildperm.cargo.target_directory import CompileFiles, TargetDirectory
 from buildperm.policy.grants import Policy
 from buildperm.policy.runtime_table import WEAKEST
 from buildperm.sandbox import compile_filter
-from buildperm.tracer import syscall_numbers
+from buildperm.tracer import recording_format, syscall_numbers
 
 if TYPE_CHECKING:
     from buildperm.cargo.compile_mode import CompileMode
     from buildperm.cargo.project import Project
     from buildperm.supervisor.session import Session
+
+_PACKS = ("package", "publish")
 
 SERVES = "serves"
 """A file in the store of a session with macros: a fork server saves an interpreter for each."""
@@ -80,7 +82,10 @@ def session_of(
         compiling=mode.told(),
         observation="light",
         is_standing=True,
+        command=recording_format.CARGO,
     )
+    if project.arguments.command in _PACKS:
+        _name_unpacked(session, project.metadata)
     session["left_open"] = [*session.get("left_open", ()), *mode.why]
     # Macros within a compiler that is held write what they like to Cargo's terminal.
     is_forgeable = mode.programs is not None and mode.macros == "inside"
@@ -88,6 +93,24 @@ def session_of(
         session["ask"] = os.fsencode(target.on)
         session["ask_timeout_s"] = ask_s
     return session
+
+
+def _name_unpacked(session: Session, metadata: Metadata) -> None:
+    """Have grants of members hold for their copies: Cargo builds what it has packed.
+
+    These lie in a folder of the target directory that no script is granted: cargo-package(1).
+    """
+    packages, consumers = session["packages"], session.get("consumers", {})
+    for each in map(metadata.packages.__getitem__, metadata.members):
+        own = os.fsencode(each.folder)
+        copy = metadata.target_directory / "package" / f"{each.name}-{each.version}"
+        unpacked = os.fsencode(copy)
+        if own in packages:
+            packages[unpacked] = packages[own]
+        if own in consumers:
+            consumers[unpacked] = consumers[own]
+        if own in session.get("members", ()):
+            session["members"] = [*session["members"], unpacked]
 
 
 def prepare(

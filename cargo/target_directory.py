@@ -202,6 +202,17 @@ class TargetDirectory:
         }
         return script_text(_WRAPPER, values)
 
+    def _unwritten(self, error: OSError) -> BuildpermError:
+        """Say where something cannot be written: in the state folder of always on, or here."""
+        # A file that cannot be filled has no name in the error.
+        named = Path(os.fsdecode(error.filename)) if error.filename else self._kept
+        if self.store is None or not named.is_relative_to(self.store):
+            return _unusable(self.folder, error)
+        return BuildpermError(
+            f"cannot write into the state folder `{self.on or self.store}`: {error.strerror}",
+            hint="Make room there: it has what builds are held to.",
+        )
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other commands out; the kernel lets go even if this one is killed.
@@ -261,7 +272,7 @@ class TargetDirectory:
                 _write(self.folder / GIT_COPY, copy, 0o600)
             _write(path, sessions.dump(session), 0o600)
         except OSError as error:
-            raise _unusable(self.folder, error) from error
+            raise self._unwritten(error) from error
         return path
 
     def _write_compiling(self, compiling: CompileFiles) -> None:
@@ -300,7 +311,7 @@ class TargetDirectory:
         try:
             _write(self.rustdoc, text, 0o700)
         except OSError as error:
-            raise _unusable(self._kept, error) from error
+            raise self._unwritten(error) from error
 
     def write_spelling(self, spelt: str) -> None:
         """Write how Cargo spells the target directory, for who has to tell it from another one.
@@ -311,7 +322,7 @@ class TargetDirectory:
         try:
             _write(self._kept / "target", os.fsencode(spelt) + b"\n", 0o600)
         except OSError as error:
-            raise _unusable(self._kept, error) from error
+            raise self._unwritten(error) from error
 
     def forget_progress(self) -> None:
         """Empty the file that supervisors append to, for another run of Cargo.
@@ -322,7 +333,7 @@ class TargetDirectory:
         try:
             _write(self.progress, b"", 0o600)
         except OSError as error:
-            raise _unusable(self.folder, error) from error
+            raise self._unwritten(error) from error
 
     def environment(
         self,

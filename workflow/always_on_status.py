@@ -205,9 +205,12 @@ def _tried(folder: Path, place: Path) -> str:
     """Let the canary loose through plain Cargo; return what came of it, in a sentence."""
     made = Path(tempfile.mkdtemp(prefix="buildperm-canary-")).resolve()
     try:
+        try:
+            standing_state.replace_text(place / "canary", os.fsencode(made / "crate"), 0o600)
+        except OSError as error:
+            raise BuildpermError(f"cannot write into `{place}`: {error.strerror}") from error
         with socket.create_server(("127.0.0.1", 0)) as server:
             _write_canary(made, server.getsockname()[1])
-            standing_state.replace_text(place / "canary", os.fsencode(made / "crate"), 0o600)
             return _judged(_run(made, folder), made)
     except OSError as error:
         raise BuildpermError(f"cannot try it in `{made}`: {error.strerror}") from error
@@ -249,10 +252,10 @@ def _run(made: Path, folder: Path) -> str:
 def _judged(said: str, made: Path) -> str:
     found = list((made / "target").glob("**/attempts"))
     if not found:
-        lines = [line for line in said.split("\n") if line.strip()]
-        return (
-            f"not proven, as the canary could not be built: {lines[-1] if lines else 'no reason'}"
-        )
+        lines = [line.strip() for line in said.split("\n") if line.strip()]
+        ours = (line for line in lines if line.startswith(("buildperm: ", "error: ")))
+        why = next(ours, lines[-1] if lines else "no reason")
+        return f"not proven, as the canary could not be built: {why}"
     told = found[0].read_text()
     reached = [
         what

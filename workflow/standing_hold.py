@@ -11,6 +11,7 @@ one load what the rest of the words names. Nothing is prepared, but that may be 
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -51,22 +52,30 @@ def main(words: Sequence[str]) -> int:
     os.environ.clear()
     os.environ.update(invocation.environment)
     if is_asked:
-        return _told(lambda: _look(place, invocation, call[1:]))
+        return told(place, lambda: _look(place, invocation, call[1:]))
     kept = place / "contexts" / f"{_digest((*invocation.lasting, spelt))}.json"
     found = known_context.still_true(kept)
     if found is not None and Path(found.folder, "buildperm-rustc-wrapper").exists():
         found.tell(invocation)
         return 0
-    return _told(lambda: _prepare(place, invocation, spelt, kept))
+    return told(place, lambda: _prepare(place, invocation, spelt, kept))
 
 
-def _told(work: Callable[[], None]) -> int:
+def told(place: Path, work: Callable[[], None]) -> int:
     """Do what may be refused, and say so; return what to exit with."""
     from buildperm.errors import BuildpermError
     from buildperm.printable import log_text
 
     try:
-        work()
+        try:
+            work()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise
+            raise BuildpermError(
+                f"cannot write into the state folder `{place}`: {error.strerror}",
+                hint="Make room there: it has what builds are held to.",
+            ) from error
     except BuildpermError as error:
         text = f"buildperm: this build cannot be held: {error}\n"
         text += "  `buildperm disable` switches it off; `buildperm status` says what is on.\n"

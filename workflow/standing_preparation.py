@@ -76,6 +76,8 @@ class StandingPreparation:
         if enrolled is None and self._state.others != "baseline":
             if self._state.others == "warn":
                 self._say(f"`{root or self._folder}` is not enrolled: nothing of it is held")
+            elif root is not None and (why := self._meant(root)):
+                self._say(f"nothing is held in `{root}`, {why}: `buildperm enable` there holds it")
             return unheld
         return self._held(tools, root, enrolled)
 
@@ -124,6 +126,20 @@ class StandingPreparation:
             if found is not None:
                 return found
         return None
+
+    def _meant(self, root: Path) -> str:
+        """Say why somebody may think that a workspace is enrolled which is not; empty if nobody."""
+        from buildperm.cargo import other_checkouts
+
+        main = other_checkouts.main_of(root)
+        if main is not None and self._state.enrolled(main) is not None:
+            self._inputs.add(root / ".git")
+            return f"a worktree of `{main}`, which is enrolled by itself"
+        target = Path(os.path.realpath(self._spelt or root / "target"))
+        self._inputs.add(other_checkouts.trace_of(target))
+        if str(target) not in self._state.targets and other_checkouts.was_held(target):
+            return "which was held elsewhere, and has been moved or copied"
+        return ""
 
     def _is_canary(self, root: Path) -> bool:
         """Tell whether `status` has made this workspace, to see whether it is held."""

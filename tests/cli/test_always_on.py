@@ -997,3 +997,70 @@ def test_the_short_status_loads_nothing_that_takes_long() -> None:
         "buildperm.short_status",
     }
     assert not loaded & {"click", "rich", "subprocess", "dataclasses", "asyncio", "tomllib"}
+
+
+_WANTS_SH = """fn main() {
+    println!("cargo::rerun-if-env-changed=AGAIN");
+    let ran = std::process::Command::new("/bin/sh").args(["-c", ":"]).status();
+    assert!(ran.is_ok_and(|status| status.success()));
+}
+"""
+_GRANTS_SH = """
+[workspace.metadata.buildperm]
+version = 1
+[workspace.metadata.buildperm.crates.lib]
+exec = ["sh"]
+reviewed = ["0.1.0"]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_granted", [True, False])
+def test_what_is_packed_is_held_to_what_its_member_was_granted(
+    machine: PersonsMachine, *, is_granted: bool
+) -> None:
+    """Cargo unpacks it in the target directory, and builds it there."""
+    (machine.workspace / "lib/build.rs").write_text(_WANTS_SH)
+    manifest = machine.workspace / "Cargo.toml"
+    manifest.write_text(manifest.read_text() + (_GRANTS_SH if is_granted else ""))
+    machine.enable()
+    packed = machine.cargo("package", "-p", "lib", "--allow-dirty")
+    assert (packed.returncode == 0) == is_granted, packed.stderr
+    assert "Verifying lib v0.1.0" in packed.stderr
+    assert is_granted or "it was refused to run" in packed.stderr
+
+
+@pytest.mark.slow
+def test_a_worktree_and_a_checkout_that_was_moved_say_that_nothing_is_held(
+    machine: PersonsMachine,
+) -> None:
+    home = {"HOME": str(machine.home), "GIT_CONFIG_NOSYSTEM": "1"}
+    named = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    (machine.workspace / ".gitignore").write_text("target\n")
+    for words in (["init", "-q"], ["add", "-A"], [*named, "commit", "-qm", "one"]):
+        subprocess.run(["git", *words], cwd=machine.workspace, env=environment(home), check=True)
+    machine.enable()
+    assert machine.cargo("check").returncode == 0
+    beside = machine.workspace.parent / "beside"
+    subprocess.run(
+        ["git", "worktree", "add", "-q", beside, "-b", "other"],
+        cwd=machine.workspace,
+        env=environment(home),
+        check=True,
+    )
+    built = machine.cargo("check", folder=beside)
+    assert built.returncode == 0, built.stderr
+    said = f"nothing is held in `{beside}`, a worktree of `{machine.workspace}`"
+    assert built.stderr.count(said) == 1, built.stderr
+    assert machine.buildperm("enable", folder=beside).returncode == 0
+    main = beside / "src/main.rs"
+    main.write_text(main.read_text() + "// Compiled again.\n")
+    assert "nothing is held" not in machine.cargo("check", folder=beside).stderr
+
+    moved = machine.workspace.rename(machine.workspace.parent / "moved")
+    main = moved / "src/main.rs"
+    main.write_text(main.read_text() + "// Compiled again.\n")
+    told = machine.cargo("check", folder=moved).stderr
+    assert f"nothing is held in `{moved}`, which was held elsewhere" in told
+    shutil.rmtree(moved / "target")
+    assert "nothing is held" not in machine.cargo("check", folder=moved).stderr
