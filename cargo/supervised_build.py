@@ -8,7 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from buildperm.cargo import compile_mode, compile_session, units
+from buildperm.cargo import compile_mode, compile_session, result_folder, units
 from buildperm.cargo import session_maker as sessions
 from buildperm.cargo.cargo_process import CargoProcess, CargoResult
 from buildperm.cargo.compile_units import CompileUnits
@@ -62,10 +62,20 @@ class SupervisedBuild:
         observation: Observation = "full",
         target: TargetDirectory | None = None,
         command: str = "",
+        is_cached: bool = False,
     ) -> None:
-        """Make the session; `target` is where builds are kept that no command has started.
+        """Make the session.
 
-        `command` is the one of buildperm that builds, for the recordings.
+        Args:
+            project: What is built.
+            policy: What scripts may do.
+            profile: Whether they are held to that, or learnt from.
+            on_progress: Called as scripts start and end.
+            on_output: Called with what Cargo says; None: it goes where it goes.
+            observation: How much is recorded.
+            target: Where builds are kept that no command has started.
+            command: The one of buildperm that builds, for the recordings.
+            is_cached: Results of scripts are looked for, and kept.
 
         Raises:
             BuildpermError: This machine cannot enforce the policy, or the target directory or the
@@ -76,6 +86,8 @@ class SupervisedBuild:
         self.mode = compile_mode.choose(project, policy)
         self._command = command
         self.session = self._session(policy, profile, observation)
+        if is_cached:
+            self.session["cache"] = result_folder.described()
         self._compiling = compile_session.make(
             self.session, project, policy, self.mode, self.target
         )

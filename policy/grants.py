@@ -107,6 +107,7 @@ class Policy:
     imports: tuple[ImportedGrants, ...] = ()
     young: tuple[str, ...] = ()  # Keys with whole versions that are held to their grants anyway.
     ask: bool | None = None  # Ask while plain Cargo waits; None: nobody has said.
+    cache: bool = False  # Look for results of scripts, and keep them, where it is not said.
     ask_timeout_s: int = ASK_TIMEOUT_S  # After so long a question counts as refused.
 
 

@@ -39,7 +39,7 @@ from buildperm.rules import limits
 _BARE = re.compile(r"[A-Za-z0-9_-]+")  # A key that TOML reads without quotation marks.
 _TABLE_KEYS = (
     *("version", "require", "runtime", "compile", "contexts", "shared", "min-age", "young"),
-    *("ask", "ask-timeout", "import", "limits", "crates"),
+    *("ask", "ask-timeout", "cache", "import", "limits", "crates"),
 )
 _CRATE_KEYS = ("reviewed", "presets", *GRANTABLE, "deny", "for", "compile", "reason", "expires")
 
@@ -112,16 +112,17 @@ class ManifestReader:
             self.one_of(table, "compile", COMPILING, "", what="way to compile"),
             min_age=self.min_age(table),
             young=self.young(table, granted),
-            ask=self.ask(table),
+            ask=self.switch(table, "ask"),
+            cache=self.switch(table, "cache") or False,
             ask_timeout_s=self.ask_timeout(table),
         )
 
-    def ask(self, table: dict[str, Any]) -> bool | None:
-        """Read whether to ask while plain Cargo waits; None where nothing is said."""
-        value = table.get("ask")
+    def switch(self, table: dict[str, Any], key: str) -> bool | None:
+        """Read what is true or false; None where nothing is said."""
+        value = table.get(key)
         if value is not None and not isinstance(value, bool):
             what = f"must be true or false, not {kind_of(value)}"
-            self.fail((*self.home, "ask"), what, "Write `ask = true`, or leave it out.")
+            self.fail((*self.home, key), what, f"Write `{key} = true`, or leave it out.")
         return value
 
     def ask_timeout(self, table: dict[str, Any]) -> int:

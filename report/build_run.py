@@ -71,6 +71,7 @@ class ScriptRun:
     denied: tuple[Access, ...] = ()  # What was refused to a run that failed, because it is denied.
     habitual: tuple[Access, ...] = ()  # Likewise, because nobody may; most programs do without it.
     roles: tuple[Role, ...] = SCRIPT_ALONE  # What of it ran, and for whom; sorted.
+    restored: tuple[tuple[int, str], ...] = ()  # Of each result put back: when, by whom recorded.
     is_light: bool = False  # Which files compilers have read is not known, of a run at least.
 
     @property

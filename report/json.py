@@ -91,6 +91,7 @@ def _script(script: ScriptRun, home: str) -> dict[str, object]:
         "duration_ns": script.duration_ns,
         "dropped": script.dropped,
         "observation": "light" if script.is_light else "full",
+        **_restored(script),
         "failed": script.failed,
         "failure": script.failure,
         "programs": list(script.programs),
@@ -103,6 +104,12 @@ def _script(script: ScriptRun, home: str) -> dict[str, object]:
         "evidence": [access_document(access) for access in evidence(script)],
         "findings": [_proposal(proposal, home) for proposal in script.findings],
     }
+
+
+def _restored(script: ScriptRun) -> dict[str, object]:
+    """Say which results were put back, where any were."""
+    found = [{"recorded": at_s, "by": by} for at_s, by in script.restored]
+    return {"restored": found} if found else {}
 
 
 def _proposal(proposal: Proposal, home: str) -> dict[str, object]:

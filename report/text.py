@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 
@@ -229,6 +230,7 @@ def _closing(report: Report) -> Iterator[str]:
     else:
         held = f"{held_tally(run)} held ({run.runtime}, Landlock ABI {run.landlock_abi})"
         yield f"buildperm: {held}{_blocked(run)}."
+        yield from _restored(run)
         loose = compiling_text(run.compiling, run.macros, run.lacking)
         if loose:
             yield f"buildperm: {loose}"
@@ -248,6 +250,17 @@ def _closing(report: Report) -> Iterator[str]:
         meaning = "the grants are wider" if wider else "not reviewed"
     if meaning:
         yield f"Exit code {report.exit_code}: {meaning}."
+
+
+def _restored(run: BuildRun) -> Iterator[str]:
+    """Say which scripts did not run, as what they make was put back."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for script in run.scripts:
+        for at_s, by in dict.fromkeys(script.restored):
+            day = time.strftime("%Y-%m-%d", time.gmtime(max(0, at_s)))
+            found.setdefault((day, by), []).append(f"{script.crate} {script.version}")
+    for (day, by), who in found.items():
+        yield printable(f"buildperm: restored; recorded {day} by {by}: {', '.join(who)}.")
 
 
 def _blocked(run: BuildRun) -> str:

@@ -53,6 +53,8 @@ def prepared(run: Run, rights: Mapping[bytes, int]) -> LightObservation | None:
         rights: Its Landlock rights by path.
     """
     template = run.session.get("light_filter", b"")
+    if run.asked is not None:
+        return None  # Nothing is to go unseen.
     if run.has_own_folders:
         return None  # Whatever a tool opens or looks at there is moved, so it has to stop.
     is_heavy = run.learning or run.observes_all or _reads_memory(rights)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from buildperm.supervisor.light_observation import LightObservation
     from buildperm.supervisor.session import Session, SessionPackage
     from buildperm.supervisor.subject import Subject
+    from buildperm.tracer.recorder.asked_paths import AskedPaths
     from buildperm.tracer.recorder.look_calls import Looks
 
 
@@ -81,6 +82,7 @@ class Run:
         self.program_folders: list[bytes] = []  # Likewise: those of PATH that may be listed.
         self.light: LightObservation | None = None  # Where not everything is observed.
         self.observes_all = False  # Whatever the session says.
+        self.asked: AskedPaths | None = None  # Where all that it asks for is to be collected.
         self.is_light = "light_filter" in session and not self.learning
         self.given: dict[bytes, int] | None = None  # The rights of what has been started already.
         # Now: later the script might move a link on the way.
@@ -136,8 +138,12 @@ class Run:
 
     @property
     def filter(self) -> bytes:
-        """The seccomp program: where a script has such folders, it stops to look, too."""
-        stops_looks = self.has_own_folders and self.session.get("look_filter", b"")
+        """The seccomp program: where a script has such folders, it stops to look, too.
+
+        So it does where all that it asks for is collected.
+        """
+        is_wanted = self.has_own_folders or self.asked is not None
+        stops_looks = is_wanted and self.session.get("look_filter", b"")
         return stops_looks or self.session["filter"]
 
     @property

@@ -79,6 +79,13 @@ if TYPE_CHECKING:
         digest: str  # Of the programs.
         lacking: NotRequired[str]  # For want of what nothing is held, as a clause; mostly empty.
 
+    class SessionCache(TypedDict):
+        """Where results of scripts are kept, and what is said of them."""
+
+        folder: bytes  # Of the store; no script can write there.
+        machine: str  # Digest of what scripts learn of the machine without opening anything.
+        by: str  # Who records.
+
     class Session(TypedDict):
         """What a supervisor needs to know and what is the same for a whole run of Cargo."""
 
@@ -132,6 +139,7 @@ if TYPE_CHECKING:
         ask: NotRequired[bytes]  # The state folder of always on: a person may be asked.
         ask_timeout_s: NotRequired[int]  # How long, for one question.
         ask_left: NotRequired[list[str]]  # Questions that were refused already, by id.
+        cache: NotRequired[SessionCache]  # Results are looked for, and kept.
         ask_once: NotRequired[list[str]]  # What was allowed for this run: `cargo.once_grants`.
 
 

@@ -25,7 +25,13 @@ class Streams:
     """The pipes of one run, the thread that empties them, and what standard output held."""
 
     def __init__(
-        self, folder: bytes, stdout_bytes: int, stderr_bytes: int, on_flood: Callable[[], None]
+        self,
+        folder: bytes,
+        stdout_bytes: int,
+        stderr_bytes: int,
+        on_flood: Callable[[], None],
+        *,
+        keeps_talk: bool = False,
     ) -> None:
         """Make the pipes and, in `folder`, the unlinked file that holds standard output.
 
@@ -35,6 +41,7 @@ class Streams:
                 is thrown away.
             stderr_bytes: Beyond it the rest is thrown away, and a line says so.
             on_flood: Called on the reading thread.
+            keeps_talk: Standard error is kept in `said` as well, up to that bound and a bit more.
 
         Raises:
             OSError: `folder` cannot be written to.
@@ -47,6 +54,8 @@ class Streams:
         self._left = stdout_bytes
         self._talk = Talk("the build script", stderr_bytes)
         self._on_flood = on_flood
+        self.said = bytearray()
+        self._most_said = stderr_bytes if keeps_talk else -1
         self._done = _thread.allocate_lock()
 
     def start(self) -> None:
@@ -96,6 +105,8 @@ class Streams:
                 elif descriptor == self._stdout:
                     self._hold(chunk)
                 else:
+                    if len(self.said) <= self._most_said:
+                        self.said += chunk
                     self._talk.add(chunk)
         self._talk.end()
         self._done.release()

@@ -20,7 +20,13 @@ from buildperm.supervisor.streams import Streams
 from buildperm.supervisor.subject import Subject
 from buildperm.supervisor.talk import write_all
 from buildperm.supervisor.tree_supervision import INTERRUPTED, TreeSupervisor, run_with
-from buildperm.supervisor.verdict import REVIEW_LATER, hint_of, of_script, refusals
+from buildperm.supervisor.verdict import (
+    REVIEW_LATER,
+    hint_of,
+    kept_from_cargo,
+    of_script,
+    refusals,
+)
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder import ptrace
 
@@ -28,6 +34,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from buildperm.supervisor.cached_run import CachedRun
     from buildperm.supervisor.environment import WithheldVariables
     from buildperm.supervisor.question import LiveQuestion
     from buildperm.supervisor.session import Session, SessionPackage
@@ -133,6 +140,7 @@ class ScriptSupervisor(TreeSupervisor):
         self._arguments = arguments
         self._environ = environ
         self._keeps_scratch = keeps_scratch
+        self._cached: CachedRun | None = None
 
     def supervise(self) -> int:
         """Prepare, run and judge; return what to exit with."""
@@ -169,11 +177,30 @@ class ScriptSupervisor(TreeSupervisor):
                 "program": program,
             }
             script.write_context(places, context)
-            return self._supervise(run)
+            if "cache" not in session:
+                return self._supervise(run)
+            from buildperm.supervisor.cached_run import CachedRun  # Off unless it is asked for.
+
+            self._cached = CachedRun(run, self._arguments[1:])
+            try:
+                return self._restored(run, self._cached) or self._supervise(run)
+            finally:
+                self._cached.note_outcome()
         finally:
             scratch = places["TMP"]
             if not (self._keeps_scratch and private_folder.is_new(scratch, script.PRIVATE)):
                 private_folder.remove(scratch)
+
+    def _restored(self, run: Run, cached: CachedRun) -> tuple[int, bytes] | None:
+        """Put back what the script would do, and return as `_supervise`; None if it has to run."""
+        made = cached.restore()
+        if made is None:
+            return None
+        if made.denied:
+            self.print_message(kept_from_cargo(made.denied))
+        if self.has_to_end() or not write_all(made.passed, 1):
+            return INTERRUPTED, run.subject.recording
+        return 0, run.subject.recording
 
     def _run_of(
         self, session: Session, package: SessionPackage, manifest_dir: bytes, program: bytes
@@ -256,16 +283,24 @@ class ScriptSupervisor(TreeSupervisor):
             limits.value(run.limits, "stdout_bytes"),
             limits.value(run.limits, "stderr_bytes"),
             self.stop,
+            keeps_talk=run.asked is not None,
         )
-        ended = self.record(
-            run,
-            ProgramInputs(self._arguments, variables),
-            kept,
-            network,
-            streams,
-            (run.places["OUT_DIR"], run.places["TMP"]),
-            writer=writer,
-        )
+        if self._cached is not None:
+            variables |= self._cached.changes
+            self._cached.begin()
+        try:
+            ended = self.record(
+                run,
+                ProgramInputs(self._arguments, variables),
+                kept,
+                network,
+                streams,
+                (run.places["OUT_DIR"], run.places["TMP"]),
+                writer=writer,
+            )
+        finally:
+            if self._cached is not None:
+                self._cached.end()
         return _RunEnd(ended, streams, network, kept)
 
     def _judge(self, run: Run, made: _RunEnd) -> _JudgedRun | None:
@@ -286,6 +321,8 @@ class ScriptSupervisor(TreeSupervisor):
                 return None
         verdict = of_script(ended, gate)
         ended.writer.save(run.subject.recording, run.header(), verdict.end(ended.recorder))
+        if self._cached is not None:
+            self._cached.keep(ended, made.streams, verdict, bool(network.remarks))
         is_standing = run.session.get("standing", False)
         is_told = verdict.exit_status or "ask" in run.session
         refused = refusals(ended) if is_standing and is_told else ""

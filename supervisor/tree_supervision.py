@@ -140,7 +140,10 @@ class TreeSupervisor:
             OSError: Something failed.
         """
         writer = writer or Writer()
-        recorder = Recorder(writer, run.session["calls"], run.session.get("inner_loop", b""))
+        library = run.session.get("inner_loop", b"") if run.asked is None else b""
+        recorder = Recorder(writer, run.session["calls"], library)
+        if run.asked is not None:
+            recorder.collect(run.asked)
         recorder.own_proc.is_denied = run.is_denied_read
         recorder.environment.withheld = frozenset(kept.names)
         recorder.environment.secrets = kept.secrets

@@ -80,7 +80,7 @@ def of_script(ended: EndedRun, gate: DirectiveGate) -> RunVerdict:
     run, watch = ended.run, ended.watch
     verdict = _of_tree(ended)
     if gate.denied:
-        verdict.notes.append(f"kept from Cargo, as was decided: {_listed(gate.denied)}")
+        verdict.notes.append(kept_from_cargo(gate.denied))
     if gate.withheld:
         _directives(verdict, gate.withheld, learning=run.learning)
     outward = OutwardLinks(run, lambda *link: ended.writer.led_out(ended.recorder.script, *link))
@@ -110,6 +110,11 @@ def of_script(ended: EndedRun, gate: DirectiveGate) -> RunVerdict:
         _limit(verdict, run, excess)
     _attempts(verdict, ended)
     return verdict
+
+
+def kept_from_cargo(denied: list[str]) -> str:
+    """Say which directives Cargo did not get, as a person has denied them."""
+    return f"kept from Cargo, as was decided: {_listed(denied)}"
 
 
 def of_macros(ended: EndedRun) -> RunVerdict:

@@ -17,7 +17,17 @@ pytestmark = pytest.mark.slow  # Two distributions are built, and one is install
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = (  # Linked into buildperm/.
-    *("cargo", "policy", "presentation", "report", "rules", "sandbox", "supervisor", "tracer"),
+    *(
+        "cache",
+        "cargo",
+        "policy",
+        "presentation",
+        "report",
+        "rules",
+        "sandbox",
+        "supervisor",
+        "tracer",
+    ),
     *("tui", "workflow"),
 )
 EXAMPLES = "buildperm/examples"

@@ -21,7 +21,7 @@ ROOMS = {
         room: ROOT / room
         for room in (
             *("tui", "workflow", "presentation", "report", "cargo", "sandbox", "policy"),
-            *("supervisor", "rules", "tracer", "tracer/recorder", "tracer/recording"),
+            *("supervisor", "cache", "rules", "tracer", "tracer/recorder", "tracer/recording"),
         )
     },
     "cli": ROOT / "buildperm/cli",

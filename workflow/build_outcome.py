@@ -154,6 +154,11 @@ def appraise(
         denied=tuple(_denied(package, recordings, accesses)),
         habitual=tuple(habitual(accesses)) if _has_failed(recordings) else (),
         roles=united(role_of(each.header) for each in recordings) or SCRIPT_ALONE,
+        restored=tuple(
+            (each.header.restored.at_s, each.header.restored.by)
+            for each in recordings
+            if each.header.restored is not None
+        ),
         is_light=any(each.header.observation == LIGHT for each in recordings),
     )
 

@@ -16,7 +16,7 @@ from buildperm.report import next_command, refused_text
 from buildperm.report.finding import Report
 from buildperm.report.formats import FORMATS
 from buildperm.sandbox.selftest import SelfTest
-from buildperm.workflow import missing_packages
+from buildperm.workflow import missing_packages, result_inventory
 from buildperm.workflow.build_outcome import run_held_build
 from buildperm.workflow.enforcement import Enforcement
 from buildperm.workflow.grant_comparison import compare
@@ -35,6 +35,7 @@ class EnforcementOptions:
     deny_unused: bool  # Fail where a grant is not used.
     is_warning: bool  # Findings do not fail the command.
     observes_all: bool  # Also what compilers read.
+    cache: bool | None = None  # Look for results of scripts; None: as the workspace says.
 
     @property
     def observation(self) -> Observation:
@@ -89,10 +90,13 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
             on_output=_to_standard_error if outputs.is_document else None,
             observation=options.observation,
             command="ci",
+            is_cached=workspace.policy.cache if options.cache is None else options.cache,
         )
     finally:
         proof.result()
     outcome = run_held_build(held, workspace)
+    if kept := held.session.get("cache"):
+        result_inventory.hold_to_limit(kept["folder"])
     if outcome.finished.interrupted:
         return ExitCode.INTERRUPTED
     report = enforcement.report(outcome, deny_unused=options.deny_unused)

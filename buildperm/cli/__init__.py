@@ -34,6 +34,7 @@ _COMMANDS = {
     "report": "Write one HTML file: what ran, who touches what, which grants there are and why.",
     "simulate": "Say what a change of the grants would refuse, without building.",
     "trace": "Look through what was recorded of a crate: processes and every event.",
+    "cache": "Look at the results of build scripts that `ci --cache` keeps, and clear them.",
     "env-diff": "Run a build script without a variable, and say whether anything differs.",
     "import": "Take in grants that an organisation has reviewed, as a file in the workspace.",
     "export": "Write reviewed grants for others: for buildperm, cargo-deny, cargo-vet, crev.",

@@ -41,6 +41,13 @@ from buildperm.workflow.report_outputs import ReportOutputs
     help="What is recorded. `light` leaves out which files the system's C compilers read; "
     "nothing else, and nothing is allowed for it. --deny-unused takes `everything`.",
 )
+@click.option(
+    "--cache/--no-cache",
+    "cache",
+    default=None,
+    help="Restore what a build script has made before from all that it reads now. Without either "
+    "word `cache` in Cargo.toml decides; else nothing is restored.",
+)
 @options.comparison_options
 @options.runtime_option
 @options.CARGO
@@ -54,6 +61,7 @@ def command(
     deny_unused: bool,
     warn: bool,
     observe: str,
+    cache: bool | None,
     against: str | None,
     allow_wider: bool,
     cargo: tuple[str, ...],
@@ -88,5 +96,6 @@ def command(
         deny_unused=deny_unused,
         is_warning=warn,
         observes_all=observe == "everything",
+        cache=cache,
     )
     return build(cargo, outputs, wanted)

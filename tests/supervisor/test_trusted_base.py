@@ -1,4 +1,4 @@
-"""The trusted base: what a supervisor may load is in three folders, and there is nothing else."""
+"""The trusted base: what a supervisor may load is in four folders, and there is nothing else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.bench import Bench
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("supervisor", "rules", "tracer/recorder")
+FOLDERS = ("supervisor", "cache", "rules", "tracer/recorder")
 ENTRY = "supervisor/main.py"
 SHARED = {
     *("buildperm/printable.py", "tracer/fields.py", "tracer/notation.py"),

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from buildperm.tracer.recorder.folder_reads import FolderReads
+    from buildperm.tracer.recorder.asked_paths import AskedPaths
     from buildperm.tracer.recorder.frozen import FrozenProcess
     from buildperm.tracer.recorder.light_opens import LightOpens
     from buildperm.tracer.recorder.look_calls import Looks
@@ -244,6 +245,10 @@ class Recorder:
         self._observer.looks = looks
         if self._inner:
             self._inner.show(looks.shown)
+
+    def collect(self, asked: AskedPaths) -> None:
+        """Have all paths collected that are asked for; there must be no inner loop."""
+        asked.watch(self._observer, self._calls)
 
     def expect_starter(self, program: bytes) -> None:
         """Do not record the execution of `program` as long as nothing else has been executed.

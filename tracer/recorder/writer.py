@@ -272,6 +272,10 @@ class Writer:
                 case _:
                     pass
 
+    def events(self) -> Iterator[Key]:
+        """Yield each event: its type, the number of its chain of programs, and its fields."""
+        yield from self._events
+
     def duration_ns(self) -> int:
         """Return how long the recording has been going on."""
         return self._clock() - self._start
@@ -288,12 +292,11 @@ class Writer:
         Raises:
             OSError: It cannot be written.
         """
-        first = {"type": "header", "version": VERSION, **header}
         last = {"type": "end", "duration_ns": self.duration_ns(), "dropped": self.dropped, **end}
         made = path + b".new"
         with open(made, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             os.fchmod(file.fileno(), 0o600)
-            file.write(json_line.value(first) + "\n")
+            file.write(first_line(header))
             file.writelines(self._lines())
             file.write(json_line.value(last) + "\n")
         replace_file(made, path)
@@ -324,6 +327,11 @@ class Writer:
             yield json_line.process(key, entry)
         for fields, (at, pid, count) in self._events.items():
             yield json_line.event(fields, at, pid, count)
+
+
+def first_line(header: Mapping[str, object]) -> str:
+    """Return the first line of a recording; `header` as `Writer.save` takes it."""
+    return json_line.value({"type": "header", "version": VERSION, **header}) + "\n"
 
 
 def _written(key: Key) -> bytes | None:

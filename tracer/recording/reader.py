@@ -38,6 +38,14 @@ class Consumer:
 
 
 @dataclass(frozen=True, slots=True)
+class Restored:
+    """That a result was put back; the recording is of the run that had made it."""
+
+    at_s: int  # When it was recorded, in seconds since 1970.
+    by: str  # Who did: a user of a host.
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """Which run a recording is of, and under which conditions."""
 
@@ -71,6 +79,7 @@ class Header:
     observation: str = FULL  # Or light: see recording_format.LIGHT.
     command: str = ""  # Of buildperm, or recording_format.CARGO; empty before there was this.
     unlisted: tuple[bytes, ...] = ()  # Folders: what the script itself read there is not listed.
+    restored: Restored | None = None  # None: the script has run.
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +225,7 @@ def _header(fields: Fields, kind: str, path: Path) -> Header:
         observation=fields.text("observation", FULL),
         command=fields.text("command", ""),
         unlisted=tuple(map(decode, fields.texts("unlisted", []))),
+        restored=_restored(fields),
     )
 
 
@@ -233,6 +243,13 @@ def _consumer(fields: Fields) -> Consumer | None:
     return Consumer(
         told.text("crate"), told.text("name"), told.text("version"), told.text("source")
     )
+
+
+def _restored(fields: Fields) -> Restored | None:
+    if "restored" not in fields.line:
+        return None
+    told = Fields(fields.line["restored"])
+    return Restored(told.number("at"), told.text("by"))
 
 
 def _end(fields: Fields) -> End:

@@ -1,0 +1,190 @@
+"""One result of a build script as it is kept: what the run depended on, and what came of it.
+
+It is written as JSON and read back as if an enemy had written it: whoever can write to the store is
+not who runs the build.
+
+Part of the supervisor: `json` is only imported where results are asked for.
+"""
+
+from __future__ import annotations
+
+import json
+
+from buildperm.cache import digest
+from buildperm.cache.run_inputs import FIELDS
+from buildperm.tracer.notation import decode, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    from buildperm.cache.run_inputs import Input
+
+    Left: TypeAlias = list[str | int]
+    """What lay in OUT_DIR: kind, path from there, permissions, then what is in it; see below."""
+
+    Said: TypeAlias = list[str | int]
+    """A blob: its digest, how long it is, and 1 if it has tokens in the place of paths."""
+
+VERSION = 1
+
+CANDIDATE, CONFIRMED, UNSTABLE = "candidate", "confirmed", "unstable"
+"""Seen once; seen twice, with another number of processors and later; or not the same twice."""
+
+FILE, FOLDER, LINK = "file", "folder", "link"
+"""    file    path, permissions, digest, size, 1 if it has tokens
+    folder  path, permissions
+    link    path, its text, with tokens, in notation
+"""
+
+_LEFT_FIELDS = {FILE: 6, FOLDER: 3, LINK: 3}
+_TEXTS = ("crate", "name", "version", "source", "state", "why", "by")
+_NUMBERS = ("made_s", "took_ns", "jobs", "times_free")
+
+
+class KeptResult:
+    """What is kept of one run."""
+
+    __slots__ = (
+        *("crate", "name", "version", "source", "state", "why", "by"),
+        *("made_s", "took_ns", "jobs", "times_free"),
+        *("key", "places", "free", "bound"),
+        *("inputs", "left", "stdout", "stderr", "recording"),
+    )
+
+    def __init__(self) -> None:
+        self.crate = ""  # Its key in Cargo.toml.
+        self.name = ""
+        self.version = ""
+        self.source = ""  # Cargo's source string; empty for a path.
+        self.state = CANDIDATE
+        self.why = ""  # What differed between two runs of one that is unstable.
+        self.by = ""  # Who has recorded it.
+        self.made_s = 0  # When: time.time.
+        self.took_ns = 0  # How long the run took.
+        self.jobs = 0  # NUM_JOBS of the run.
+        self.times_free = 0  # 1: the same came of it when files had been written at other times.
+        self.key: dict[str, str] = {}  # The parts of its static key: see static_key.
+        self.places: dict[str, str] = {}  # Where it was made, in notation.
+        self.free: list[str] = []  # Places that were elsewhere when the same came of it.
+        self.bound: list[str] = []  # Places that stand in its binaries.
+        self.inputs: list[Input] = []
+        self.left: list[Left] = []  # Folders before what is in them.
+        self.stdout: Said = []  # Each line with its newline.
+        self.stderr: Said = []
+        self.recording: Said = []  # Processes and events, and the last line.
+
+    def content(self) -> str:
+        """Return a digest of what came of the run, by which two runs are the same."""
+        told = json.dumps([self.left, self.stdout, self.stderr], ensure_ascii=True)
+        return digest.of(told.encode())
+
+    def blobs(self) -> list[Said]:
+        """List what of it is kept apart."""
+        files = [each[3:] for each in self.left if each[0] == FILE]
+        return [*files, self.stdout, self.stderr, self.recording]
+
+    def dump(self) -> bytes:
+        """Write it for `load`."""
+        told = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps({"format": VERSION, **told}, separators=(",", ":")).encode()
+
+
+def load(content: bytes) -> KeptResult:
+    """Read what `dump` has written.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    try:
+        told = json.loads(content)
+    except RecursionError as error:
+        raise ValueError("too deep") from error
+    if not isinstance(told, dict) or told.get("format") != VERSION:
+        raise ValueError("not a result of this format")
+    made = KeptResult()
+    for name in _TEXTS:
+        setattr(made, name, _of(str, told.get(name)))
+    for name in _NUMBERS:
+        setattr(made, name, _number(told.get(name)))
+    for name in ("key", "places"):
+        given = _of(dict, told.get(name))
+        setattr(made, name, {key: _of(str, value) for key, value in given.items()})
+    for name in ("free", "bound"):
+        setattr(made, name, [_of(str, each) for each in _of(list, told.get(name))])
+    made.inputs = [_input(each) for each in _of(list, told.get("inputs"))]
+    made.left = [_left(each) for each in _of(list, told.get("left"))]
+    for name in ("stdout", "stderr", "recording"):
+        setattr(made, name, _said(told.get(name)))
+    if made.state not in (CANDIDATE, CONFIRMED, UNSTABLE):
+        raise ValueError("no state that a result can have")
+    _check_order(made.left)
+    return made
+
+
+def _of(kind: type, value: object) -> Any:  # noqa: ANN401 - of this kind
+    if type(value) is not kind:
+        raise ValueError(f"not a {kind.__name__}")
+    return value
+
+
+def _number(value: object) -> int:
+    if type(value) is not int:
+        raise ValueError("not a number")
+    return value
+
+
+def _input(value: object) -> Input:
+    each: list[Any] = value if type(value) is list else [None]
+    if not isinstance(each[0], str) or FIELDS.get(each[0]) != len(each):
+        raise ValueError("not an input")
+    _of(str, each[1])
+    texts = {"file": (3,), "listing": (3,), "link": (2,), "kernel": (2,)}.get(each[0], ())
+    for at, part in enumerate(each[2:], 2):
+        _of(str if at in texts else int, part)
+    return each
+
+
+def _left(value: object) -> Left:
+    each: list[Any] = value if type(value) is list else [None]
+    if not isinstance(each[0], str) or _LEFT_FIELDS.get(each[0]) != len(each):
+        raise ValueError("not a file, a folder or a link")
+    _of(str, each[1])
+    if each[0] == LINK:
+        _of(str, each[2])
+    elif not 0 <= _number(each[2]) <= 0o777:
+        raise ValueError("not permissions that a result can have")
+    if each[0] == FILE:
+        _said(each[3:])
+    return each
+
+
+def _said(value: object) -> Said:
+    if type(value) is not list or len(value) != 3 or not digest.is_one(value[0]):
+        raise ValueError("not a blob")
+    if _number(value[1]) < 0 or value[2] not in (0, 1):
+        raise ValueError("not a blob")
+    return value
+
+
+def _check_order(left: list[Left]) -> None:
+    """Make sure that each thing lies in a folder that is made before it, and is there once.
+
+    Raises:
+        ValueError: It is not so: a link, or nothing, would be in the way.
+    """
+    folders, seen = {""}, set[str]()
+    for kind, path, *_ in left:
+        above, _, name = str(path).rpartition("/")
+        if above not in folders or path in seen or not _is_name(name):
+            raise ValueError(f"`{path}` is not in a folder of the result")
+        seen.add(str(path))
+        if kind == FOLDER:
+            folders.add(str(path))
+
+
+def _is_name(text: str) -> bool:
+    """Tell whether it is in notation what a file can be called, and the only way to write that."""
+    raw = decode(text)
+    is_plain = raw not in (b"", b".", b"..") and b"/" not in raw and b"\0" not in raw
+    return is_plain and encode(raw) == text

@@ -1,0 +1,219 @@
+"""Where results are kept: a protocol, and the one store that there is, a folder of the user's.
+
+    FOLDER/1/results/KE/KEY/NAME.json   one result: see kept_result
+    FOLDER/1/blobs/DI/DIGEST            a file or a text, compressed
+
+Whatever is written is written beside and renamed, so several builds can be at it. Whatever is read
+is checked: a blob by its digest, a result by its form.
+
+Part of the supervisor: standard library only, nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import zlib
+
+from buildperm.cache import digest, kept_result
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Protocol
+
+    from buildperm.cache.kept_result import KeptResult
+
+    class ResultStore(Protocol):
+        """Where results are found, and put."""
+
+        def results(self, key: str) -> list[tuple[str, KeptResult]]:
+            """Return what is kept below a static key, with the name of each, the latest first."""
+
+        def put(self, key: str, name: str, result: KeptResult) -> None:
+            """Keep a result under this name; one that has it already is replaced.
+
+            Raises:
+                OSError: There is no way, or no room.
+            """
+
+        def blob(self, named: str, size: int) -> bytes:
+            """Return what has this digest, and is so long.
+
+            Raises:
+                OSError: It cannot be read.
+                ValueError: It is not what it should be.
+            """
+
+        def put_blob(self, content: bytes) -> str:
+            """Keep `content`; return its digest.
+
+            Raises:
+                OSError: There is no way, or no room.
+            """
+
+
+_FORMAT = b"/1"
+_LEVEL = 6
+_MOST_RESULT = 64 << 20  # Bytes of one result; inputs are some 200 bytes each.
+_NAME = frozenset("0123456789abcdef-")
+
+
+class StoreError(Exception):
+    """The folder cannot be used; the text says why, as a clause."""
+
+
+class FolderStore:
+    """A store in a folder that belongs to whoever builds."""
+
+    def __init__(self, folder: bytes) -> None:
+        """Open the store, and make its folders.
+
+        Raises:
+            StoreError: Somebody else could write to it.
+            OSError: It cannot be made.
+        """
+        self.folder = folder + _FORMAT
+        for path in (folder, self.folder, self.folder + b"/results", self.folder + b"/blobs"):
+            try:
+                os.mkdir(path, 0o700)
+            except FileExistsError:
+                pass
+            about = os.lstat(path)
+            if not stat.S_ISDIR(about.st_mode):
+                raise StoreError("is no folder")
+            if about.st_uid != os.geteuid() or about.st_mode & 0o022:
+                raise StoreError("belongs to somebody else, or others may write there")
+
+    def results(self, key: str) -> list[tuple[str, KeptResult]]:
+        """See `ResultStore`; what cannot be read is left out."""
+        found = []
+        for path in self._paths_below(key):
+            try:
+                with open(path, "rb") as file:
+                    content = file.read(_MOST_RESULT + 1)
+                result = kept_result.load(content)
+            except (OSError, ValueError):
+                continue
+            found.append((os.fsdecode(os.path.basename(path))[: -len(".json")], result))
+        return sorted(found, key=lambda item: -item[1].made_s)
+
+    def every(self) -> Iterator[tuple[str, str, KeptResult]]:
+        """Yield all results, with key and name."""
+        top = self.folder + b"/results"
+        for first in _listed(top):
+            for key in _listed(top + b"/" + first):
+                text = os.fsdecode(key)
+                if digest.is_one(text):
+                    for name, result in self.results(text):
+                        yield text, name, result
+
+    def put(self, key: str, name: str, result: KeptResult) -> None:
+        """See `ResultStore`."""
+        if not digest.is_one(key) or not _NAME.issuperset(name):
+            raise ValueError("not a name of a result")
+        folder = self._folder(b"results", key)
+        os.makedirs(folder, 0o700, exist_ok=True)
+        _write(folder + b"/" + name.encode() + b".json", result.dump())
+
+    def remove(self, key: str, name: str) -> None:
+        """Remove a result, if it is there; its blobs may be those of others as well.
+
+        Raises:
+            OSError: It cannot be removed.
+        """
+        folder = self._folder(b"results", key)
+        try:
+            os.unlink(folder + b"/" + name.encode() + b".json")
+            os.rmdir(folder)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            if not os.listdir(folder):
+                raise
+
+    def blob(self, named: str, size: int) -> bytes:
+        """See `ResultStore`."""
+        with open(self._folder(b"blobs", named), "rb") as file:
+            kind = file.read(1)
+            raw = file.read(size + 1 if kind == b"=" else size + 65536)
+        if kind == b"z":
+            unpacker = zlib.decompressobj()
+            try:
+                raw = unpacker.decompress(raw, size + 1)
+            except zlib.error as error:
+                raise ValueError("not compressed as it should be") from error
+        elif kind != b"=":
+            raise ValueError("not a blob")
+        if len(raw) != size or digest.of(raw) != named:
+            raise ValueError("not what its digest says")
+        return raw
+
+    def put_blob(self, content: bytes) -> str:
+        """See `ResultStore`."""
+        named = digest.of(content)
+        path = self._folder(b"blobs", named)
+        try:
+            os.utime(path)  # It is in use: a blob that no result names is removed when it is old.
+        except OSError:
+            os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+            packed = zlib.compress(content, _LEVEL)
+            is_smaller = len(packed) < len(content)
+            _write(path, b"z" + packed if is_smaller else b"=" + content)
+        return named
+
+    def blobs(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield the digest of each blob, and what the file system says of it."""
+        top = self.folder + b"/blobs"
+        for first in _listed(top):
+            for name in _listed(top + b"/" + first):
+                try:
+                    yield os.fsdecode(name), os.lstat(top + b"/" + first + b"/" + name)
+                except OSError:
+                    continue
+
+    def remove_blob(self, named: str) -> None:
+        """Remove a blob, if it is there."""
+        try:
+            os.unlink(self.folder + b"/blobs/" + os.fsencode(named[:2] + "/" + named))
+        except OSError:
+            pass
+
+    def size(self) -> int:
+        """Return how many bytes of the disk the store takes."""
+        total = 0
+        pending = [self.folder]
+        while pending:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_size
+        return total
+
+    def _folder(self, what: bytes, named: str) -> bytes:
+        if not digest.is_one(named):
+            raise ValueError("not a digest")
+        text = named.encode()
+        return self.folder + b"/" + what + b"/" + text[:2] + b"/" + text
+
+    def _paths_below(self, key: str) -> list[bytes]:
+        folder = self._folder(b"results", key)
+        names = _listed(folder)
+        return [folder + b"/" + name for name in names if name.endswith(b".json")]
+
+
+def _listed(folder: bytes) -> list[bytes]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def _write(path: bytes, content: bytes) -> None:
+    new = path + b".%d.new" % os.getpid()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(new, flags, 0o600), "wb") as file:
+        file.write(content)
+    os.rename(new, path)

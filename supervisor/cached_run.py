@@ -1,0 +1,399 @@
+"""A run that may have been kept: its result is restored instead, or kept when it has run.
+
+A result is restored when the same came of two runs, of which the second was later, under another
+number of processors, and by all else that a recording holds the same. So what depends on a clock,
+on chance or on how much runs at once is found out before anything is restored. Likewise a result
+is restored elsewhere only if a run elsewhere has come to the same.
+
+Whatever goes wrong here, the script runs as if there was nothing kept.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+
+from buildperm.cache import digest, static_key
+from buildperm.cache.kept_result import CANDIDATE, CONFIRMED, UNSTABLE, KeptResult
+from buildperm.cache.output_copy import NotKeptError, OutputTaker, put_back, told
+from buildperm.cache.path_tokens import PathTokens
+from buildperm.cache.result_store import FolderStore, StoreError
+from buildperm.cache.run_inputs import compare, renewed
+from buildperm.printable import log_text
+from buildperm.rules import limits
+from buildperm.supervisor import environment, network, out_dir, private_folder, script
+from buildperm.supervisor.directive_gate import DirectiveGate
+from buildperm.supervisor.kept_inputs import why_not_kept
+from buildperm.supervisor.talk import Talk
+from buildperm.tracer.notation import encode
+from buildperm.tracer.recorder.asked_paths import AskedPaths
+from buildperm.tracer.recorder.location import open_regular_file
+from buildperm.tracer.recorder.writer import first_line, replace_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from buildperm.cache.run_inputs import Input, InputComparison
+    from buildperm.supervisor.run import Run
+    from buildperm.supervisor.streams import Streams
+    from buildperm.supervisor.tree_supervision import EndedRun
+    from buildperm.supervisor.verdict import RunVerdict
+
+OUTCOME = b"/result.json"
+"""Beside a recording: what came of looking for a result, for `buildperm cache explain`."""
+
+_APART_S = 1.0  # So long after a run another one can tell whether the clock matters.
+
+
+class RestoredRun:
+    """What Cargo is to see of a result that was put back."""
+
+    __slots__ = ("denied", "passed")
+
+    def __init__(self, passed: bytes, denied: list[str]) -> None:
+        self.passed = passed  # On standard output.
+        self.denied = denied  # Directives that were kept from it, as a person has decided.
+
+
+class _Near:
+    """A result that only has to be found once more, or somewhere else."""
+
+    __slots__ = ("compared", "elsewhere", "name", "result")
+
+    def __init__(
+        self, name: str, result: KeptResult, compared: InputComparison, elsewhere: list[str]
+    ) -> None:
+        self.name = name
+        self.result = result
+        self.compared = compared
+        self.elsewhere = elsewhere  # Places that are others here.
+
+    def is_exact(self) -> bool:
+        return not self.elsewhere and (not self.compared.times or bool(self.result.times_free))
+
+
+class CachedRun:
+    """One run for which results are looked for, and kept."""
+
+    def __init__(self, run: Run, arguments: Iterable[bytes]) -> None:
+        """Look what there is; nothing is raised, as the script can always run."""
+        self.restored_from: KeptResult | None = None
+        self.keeps = False  # The run is to be observed and kept.
+        self.changes: dict[bytes, bytes] = {}  # Variables that are others in this run.
+        self._jobs = 1
+        self._processors: tuple[set[int], set[int]] | None = None  # For the run, and afterwards.
+        self._run = run
+        self._why: list[str] = []
+        self._near: list[_Near] = []
+        self._key, self._parts = "", dict[str, str]()
+        self._tokens = PathTokens(run.places)
+        self._secrets: frozenset[str] = frozenset()
+        self._shown = PathTokens(
+            {name: encode(place).encode() for name, place in run.places.items()}
+        )
+        self._began_ns = time.time_ns()
+        self._outcome = "run"
+        try:
+            self._why += self._unfit()
+            if self._why:
+                return
+            self._store = FolderStore(run.session["cache"]["folder"])
+            self._parts = self._found_parts(tuple(arguments))
+            self._key = static_key.of(self._parts)
+            self._find()
+        except (OSError, StoreError) as error:
+            self._why.append(f"the store cannot be used: {error}")
+            self.keeps, self.restored_from = False, None
+
+    def _unfit(self) -> list[str]:
+        """Say why this run can be neither restored nor kept."""
+        run = self._run
+        if run.learning or "ask" in run.session:
+            return ["a person is asked about what it does"]
+        if network.is_wanted(run.package, learning=False):
+            return ["it was granted to reach hosts"]
+        if run.has_own_folders:
+            return ["it was granted to write where others write as well"]
+        if not run.session.get("look_filter"):
+            return ["what it looks at cannot be seen on this machine"]
+        return []
+
+    def _found_parts(self, arguments: tuple[bytes, ...]) -> dict[str, str]:
+        run, session = self._run, self._run.session
+        variables, kept = environment.for_script(
+            run.environ, session, run.package, run.places, learning=False
+        )
+        self._secrets = frozenset(map(encode, kept.secrets))
+        tokens = self._tokens
+        closed = sorted((tokens.portable(path), why) for path, why in run.held.items())
+        settled = {
+            "version of buildperm": session["buildperm"],
+            "grants": run.package.get("digest", ""),
+            "runtime": f"{session['runtime']} {run.abi} {session['kernel']}",
+            "machine": session["cache"]["machine"],
+            "sensitive files": digest.of(repr(closed).encode()),
+            "settings": digest.of(repr(sorted(map(tokens.portable, run.harmless))).encode()),
+            "variables that are withheld": digest.of(repr(sorted(kept.names)).encode()),
+            "package": f"{run.package['name']} {run.package['version']} {run.package['source']}",
+        }
+        file = open_regular_file(run.subject.program)
+        try:
+            program = digest.of_descriptor(file)
+        finally:
+            os.close(file)
+        return static_key.parts(settled, program, arguments, variables, tokens)
+
+    def _find(self) -> None:
+        """Look for a result that fits, and for what may become one."""
+        for name, result in self._store.results(self._key):
+            try:
+                compared = compare(result.inputs, self._tokens)
+            except ValueError as error:
+                self._why.append(f"a result of {_date(result)} is damaged: {error}")
+                continue
+            if compared.difference:
+                self._why.append(compared.difference)
+                continue
+            places = self._run.places
+            elsewhere = [
+                place
+                for place in sorted({*places, *result.places})
+                if place not in result.free
+                and result.places.get(place) != encode(places.get(place, b""))
+            ]
+            held = [place for place in result.bound if place in elsewhere]
+            if result.state == UNSTABLE:
+                self._why = [f"not cacheable: two runs differed in {result.why}"]
+                return
+            if held:
+                self._why.append(f"its binaries hold ${held[0]}, which is elsewhere")
+                continue
+            near = _Near(name, result, compared, elsewhere)
+            if result.state == CONFIRMED and near.is_exact():
+                self.restored_from, self._near = result, [near]
+                return
+            self._near.append(near)
+            self._why.append(_why_near(near))
+        if not self._why:
+            self._why.append("nothing is kept of a run that began like this one")
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Have the run observed; where it has been seen before, under other circumstances."""
+        if os.listdir(self._run.places["OUT_DIR"]):
+            self._why.append("not kept: OUT_DIR was not empty at the start")
+            return
+        self.keeps = True
+        self._run.asked = AskedPaths()
+        told_jobs = self._run.environ.get(static_key.JOBS, b"")
+        self._jobs = int(told_jobs) if told_jobs.isdigit() else 1
+        if self._near:
+            self._jobs = max(near.result.jobs for near in self._near) + 1
+            self.changes = {static_key.JOBS: b"%d" % self._jobs}
+        processors = os.sched_getaffinity(0)
+        if len(processors) > 1 and any(near.result.state == CANDIDATE for near in self._near):
+            self._processors = set(sorted(processors)[:-1]), processors
+
+    def begin(self) -> None:
+        """Let what is started now have other processors, if that may matter."""
+        if self._processors is not None:
+            os.sched_setaffinity(0, self._processors[0])
+
+    def end(self) -> None:
+        """Take that back for this process."""
+        if self._processors is not None:
+            os.sched_setaffinity(0, self._processors[1])
+
+    def restore(self) -> RestoredRun | None:
+        """Put back what was found; None where that is not possible: then it has to run.
+
+        OUT_DIR is empty then.
+        """
+        result = self.restored_from
+        if result is None:
+            return None
+        try:
+            made = self._put_back(result)
+        except (OSError, ValueError) as error:
+            made, why = None, f"the store is damaged: {error}"
+        else:
+            why = "what was kept would not be passed on now"
+        if made is None:
+            self._why.append(why)
+            self.restored_from = None
+            self._empty()
+            self._near = []
+            self._prepare()
+            return None
+        self._outcome = "restored"
+        return made
+
+    def _put_back(self, result: KeptResult) -> RestoredRun | None:
+        """Do so, and look at it as after a run.
+
+        Raises:
+            OSError: Something cannot be read or written.
+            ValueError: The store holds something else than it should.
+        """
+        run, tokens, store = self._run, self._tokens, self._store
+        # First what may fail, before there is anything to take back.
+        printed = told(result.stdout, store, tokens)
+        talk = told(result.stderr, store, tokens)
+        recording = told(result.recording, store, self._shown)
+        self._empty()
+        put_back(result.left, run.places["OUT_DIR"], store, tokens)
+        gate = DirectiveGate(run.package, run.places, run.subject.handed_over, lambda *_: None)
+        gate.loaded = frozenset(run.session.get("loaded", ()))
+        gate.secrets = self._secrets
+        passed = b"".join(gate.pass_on(printed.split(b"\n")[:-1]))
+        left = out_dir.scan(run.places["OUT_DIR"], lambda *_: "a link that leaves it")
+        most = [limits.value(run.limits, name) for name in ("output_bytes", "output_files")]
+        if gate.withheld or left.found or left.usage.excess(most[0], most[1]):
+            return None
+        self._write_recording(result, recording)
+        said = Talk("the build script", limits.value(run.limits, "stderr_bytes"))
+        said.add(talk)
+        said.end()
+        self._renew(result)
+        return RestoredRun(passed, gate.denied)
+
+    def _write_recording(self, result: KeptResult, rest: bytes) -> None:
+        header = self._run.header()
+        header["restored"] = {"at": result.made_s, "by": result.by}
+        path = self._run.subject.recording
+        with open(path + b".new", "wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(first_line(header).encode("utf-8", "backslashreplace") + rest)
+        replace_file(path + b".new", path)
+
+    def _renew(self, result: KeptResult) -> None:
+        """Note the signatures of now, where files had to be read."""
+        near = self._near[0]
+        if near.compared.is_slow:
+            result.inputs = renewed(result.inputs, self._tokens, self._began_ns)
+            try:
+                self._store.put(self._key, near.name, result)
+            except OSError:
+                pass  # The next one reads them again.
+
+    def _empty(self) -> None:
+        folder = self._run.places["OUT_DIR"]
+        os.chmod(folder, stat.S_IMODE(os.lstat(folder).st_mode) | stat.S_IRWXU)
+        for name in os.listdir(folder):
+            private_folder.remove(folder + b"/" + name)
+
+    def keep(self, ended: EndedRun, streams: Streams, verdict: RunVerdict, told_more: bool) -> None:
+        """Keep what came of a run that has been judged, if it can be kept."""
+        if not self.keeps:
+            return
+        try:
+            why = self._kept(ended, streams, verdict, told_more)
+        except NotKeptError as error:
+            why = str(error)
+        except OSError as error:
+            why = f"the store cannot be used: {error.strerror}"
+        self._outcome = "not kept" if why else "kept"
+        if why:
+            self._why.append(f"not kept: {why}")
+
+    def _kept(self, ended: EndedRun, streams: Streams, verdict: RunVerdict, told_more: bool) -> str:
+        """Keep it; return why not, or nothing."""
+        run = self._run
+        why, inputs = why_not_kept(ended, verdict, self._tokens, self._began_ns)
+        if not why and (verdict.notes or told_more):
+            why = "something was said about it"
+        if not why and len(streams.said) > limits.value(run.limits, "stderr_bytes"):
+            why = "it has said too much"
+        if why:
+            return why
+        taker = OutputTaker(self._store, self._tokens)
+        taker.take(run.places["OUT_DIR"])
+        made = KeptResult()
+        made.crate, made.name = run.package["crate"], run.package["name"]
+        made.version, made.source = run.package["version"], run.package["source"]
+        made.by, made.made_s = run.session["cache"]["by"], int(time.time())
+        made.took_ns = ended.writer.duration_ns()
+        made.jobs = self._jobs
+        made.key = self._parts
+        made.places = {name: encode(place) for name, place in run.places.items()}
+        made.inputs, made.left = inputs, taker.left
+        made.stdout = taker.keep(b"".join(line + b"\n" for line in streams.lines()))
+        made.stderr = taker.keep(bytes(streams.said))
+        made.recording = self._kept_recording()
+        made.bound = sorted(taker.bound)
+        return self._filed(made)
+
+    def _kept_recording(self) -> list[str | int]:
+        with open(self._run.subject.recording, "rb") as file:
+            rest = file.read().partition(b"\n")[2]
+        return OutputTaker(self._store, self._shown).keep(rest)
+
+    def _filed(self, made: KeptResult) -> str:
+        """File a new result, with those that are like it; return why it is not, or nothing."""
+        is_filed, why = False, ""
+        for near in self._near:
+            known = near.result
+            if made.made_s - known.made_s < _APART_S + made.took_ns / 1e9:
+                why = "it ran a moment ago, and has to be seen to do the same later"
+            elif known.content() == made.content():
+                known.state = CONFIRMED
+                known.times_free |= bool(near.compared.times)
+                known.free = sorted({*known.free, *near.elsewhere})
+                known.bound = sorted({*known.bound, *made.bound})
+                known.inputs = _union(known.inputs, made.inputs)
+                self._store.put(self._key, near.name, known)
+                is_filed = True
+            elif near.is_exact():
+                known.state, known.why = UNSTABLE, _difference(known, made)
+                self._store.put(self._key, near.name, known)
+                why = f"two runs differed in {known.why}"
+        if not is_filed and not why:
+            self._store.put(self._key, f"{time.time_ns():x}-{os.getpid():x}", made)
+        return "" if is_filed else why
+
+    def note_outcome(self) -> None:
+        """Leave beside the recording what came of it."""
+        said = {
+            "outcome": self._outcome,
+            "why": self._why,
+            "key": self._key,
+            "parts": self._parts,
+        }
+        path = script.unit(self._run.places["OUT_DIR"]) + OUTCOME
+        try:
+            script.write_atomically(path, json.dumps(said).encode())
+        except OSError:
+            pass
+
+
+def _why_near(near: _Near) -> str:
+    if near.result.state == CANDIDATE:
+        return "it was seen once, and has to be seen to do the same later"
+    if near.elsewhere:
+        return f"${near.elsewhere[0]} is elsewhere than in any run that did the same"
+    return f"{near.compared.times} was written at another time"
+
+
+def _date(result: KeptResult) -> str:
+    return log_text(time.strftime("%Y-%m-%d", time.gmtime(result.made_s)))
+
+
+def _union(before: list[Input], now: list[Input]) -> list[Input]:
+    """Join the inputs of two runs; both were compared with the same files."""
+    every = {(str(each[0]), str(each[1])): each for each in (*before, *now)}
+    return [every[key] for key in sorted(every)]
+
+
+def _difference(before: KeptResult, now: KeptResult) -> str:
+    """Name the first thing in which two results differ."""
+    old = {str(each[1]): each for each in before.left}
+    new = {str(each[1]): each for each in now.left}
+    for path in sorted({*old, *new}):
+        if old.get(path) != new.get(path):
+            return f"$OUT_DIR/{path}"
+    return "what it printed for Cargo" if before.stdout != now.stdout else "what it said"

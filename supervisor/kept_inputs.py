@@ -1,0 +1,113 @@
+"""Says what a run depended on, by its recording and all that it asked for, or why nobody can say.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+from buildperm.cache.run_inputs import RunInputs
+from buildperm.tracer.notation import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from buildperm.cache.path_tokens import PathTokens
+    from buildperm.cache.run_inputs import Input
+    from buildperm.supervisor.tree_supervision import EndedRun
+    from buildperm.supervisor.verdict import RunVerdict
+
+_MOVES = ("renamed", "linked")
+
+
+def why_not_kept(
+    ended: EndedRun, verdict: RunVerdict, tokens: PathTokens, began_ns: int
+) -> tuple[str, list[Input]]:
+    """Return why a run cannot be kept, nothing if it can, and what it depended on."""
+    why = _end(ended, verdict)
+    if why:
+        return why, []
+    run, asked = ended.run, ended.run.asked
+    assert asked is not None
+    own = (run.places["OUT_DIR"], run.places["TMP"])
+    collector = RunInputs(tokens, own, began_ns)
+    for key in ended.writer.events():
+        why = _event(key, own, collector)
+        if why:
+            return why, []
+    for path in sorted(asked.opened):
+        collector.add_opened(path)
+    for path in sorted(asked.looked):
+        collector.add_looked(path)
+    for path in sorted(asked.executed):
+        collector.add_executed(path)
+    return collector.reason, collector.inputs()
+
+
+def _end(ended: EndedRun, verdict: RunVerdict) -> str:
+    """Say why a run cannot be kept for how it has ended."""
+    recorder, writer = ended.recorder, ended.writer
+    if verdict.failure or verdict.exit_status:
+        return "it failed"
+    if verdict.voided or recorder.voided:
+        return "its recording is not complete"
+    if writer.dropped or writer.dropped_refusals or writer.dropped_writes:
+        return "not all that it did fits into a recording"
+    if writer.refused:
+        return "it was refused something"
+    if recorder.left_running:
+        return "it left something running"
+    if recorder.tokens.returned:
+        return "it kept tokens of Cargo's job server"
+    if recorder.met_file_limit:
+        return "it met a limit"
+    return ""
+
+
+def _event(key: tuple[object, ...], own: tuple[bytes, ...], collector: RunInputs) -> str:
+    """Add what one event tells; say why the run cannot be kept for it."""
+    match key:
+        case ("opened", _, bytes(path), str(mode), _, int(errno), _, raced, _):
+            if raced:
+                return f"it opened something else than it named: {encode(path)}"
+            return _opened(path, mode, errno, own, collector)
+        case ("changed", _, str(change), bytes(path), bytes(other), int(errno), _, raced):
+            if raced or change == "led-out":
+                return f"it made a link that leads elsewhere: {encode(path)}"
+            paths = [path, other] if change in _MOVES else [path]
+            outside = [each for each in paths if not _is_own(each, own)]
+            if outside and not errno:
+                return f"it changed {encode(outside[0])}"
+            for each in outside:
+                collector.add_looked(each)
+        case ("executed", _, bytes(path), _, _, 0, *_):
+            collector.add_executed(path)
+        case ("socket", _, str(use), _, address, *_):
+            if use != "created":
+                return f"it used a socket: {use} {address}"
+        case ("call", _, str(name), *_):
+            return f"it was refused the call {name}"
+        case ("environment", _, bytes(name), _, True, *_):
+            return f"it asked for a variable that is withheld: {encode(name)}"
+        case _:
+            pass
+    return ""
+
+
+def _opened(
+    path: bytes, mode: str, errno: int, own: tuple[bytes, ...], collector: RunInputs
+) -> str:
+    if errno or _is_own(path, own):
+        return ""
+    if path.startswith(b"/proc/") and path[6:7].isdigit():
+        return f"it read about a process that is not its own: {encode(path)}"
+    if "write" in mode:
+        is_harmless = path.startswith((b"/dev/", b"/proc/self/"))
+        return "" if is_harmless else f"it wrote {encode(path)}"
+    if mode == "read":
+        collector.add_opened(path)
+    else:
+        collector.add_looked(path)
+    return ""
+
+
+def _is_own(path: bytes, own: tuple[bytes, ...]) -> bool:
+    return any(path == each or path.startswith(each + b"/") for each in own)

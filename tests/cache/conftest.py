@@ -1,0 +1,1 @@
+"""What is kept of build scripts, in folders of each test's own."""

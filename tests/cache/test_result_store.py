@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buildperm.cache import digest, kept_result
+from buildperm.cache.kept_result import KeptResult
+from buildperm.cache.output_copy import MOST_FILES, NotKeptError, OutputTaker, put_back
+from buildperm.cache.path_tokens import PathTokens
+from buildperm.cache.result_store import FolderStore, StoreError
+
+KEY = digest.of(b"key")
+NOTHING: list[str | int] = [digest.of(b""), 0, 0]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    return FolderStore(str(tmp_path / "store").encode())
+
+
+def result(**fields: object) -> KeptResult:
+    made = KeptResult()
+    made.name = "sample"
+    made.stdout = made.stderr = made.recording = [*NOTHING]
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return made
+
+
+def blob_path(store: FolderStore, named: str) -> Path:
+    return Path(store.folder.decode()) / "blobs" / named[:2] / named
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"text " * 1000, bytes(range(256))])
+def test_a_blob_comes_back(store: FolderStore, content: bytes) -> None:
+    assert store.blob(store.put_blob(content), len(content)) == content
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"z", b"=", b"zx", b"?text", b"=other", b"=text and more"],
+    ids=repr,
+)
+def test_a_blob_that_was_changed_is_refused(store: FolderStore, damage: bytes) -> None:
+    named = store.put_blob(b"text")
+    assert store.blob(named, 4) == b"text"
+
+    blob_path(store, named).write_bytes(damage)
+
+    with pytest.raises(ValueError, match=r"blob|digest|compressed"):
+        store.blob(named, 4)
+
+
+def test_a_blob_that_would_become_huge_is_not_unpacked(store: FolderStore) -> None:
+    named = store.put_blob(bytes(50 << 20))
+
+    with pytest.raises(ValueError, match="digest"):
+        store.blob(named, 10)
+
+
+def test_results_come_back_the_latest_first(store: FolderStore) -> None:
+    for number in (1, 3, 2):
+        store.put(KEY, str(number), result(made_s=number, inputs=[["absent", "/x"]]))
+
+    assert [name for name, _ in store.results(KEY)] == ["3", "2", "1"]
+    assert store.results(KEY)[0][1].inputs == [["absent", "/x"]]
+    assert store.results(digest.of(b"other")) == []
+
+
+def test_a_result_is_gone_when_it_is_removed(store: FolderStore) -> None:
+    store.put(KEY, "1", result())
+
+    store.remove(KEY, "1")
+    store.remove(KEY, "1")
+
+    assert list(store.every()) == []
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ""])
+def test_no_name_leads_out_of_the_store(store: FolderStore, name: str) -> None:
+    if name:
+        with pytest.raises(ValueError, match="name"):
+            store.put(KEY, name, result())
+    with pytest.raises(ValueError, match="digest"):
+        store.blob(f"../{name}", 1)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o720])
+def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(mode)
+
+    with pytest.raises(StoreError, match="others may write"):
+        FolderStore(str(folder).encode())
+
+
+def test_a_link_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+
+    with pytest.raises(StoreError, match="no folder"):
+        FolderStore(str(tmp_path / "link").encode())
+
+
+FILE = ["file", "a", 0o644, *NOTHING]
+HOSTILE: dict[str, dict[str, object]] = {
+    "upwards": {"left": [["file", "../x", 0o644, *NOTHING]]},
+    "upwards, in other words": {"left": [["file", "%2E%2E", 0o644, *NOTHING]]},
+    "a slash in a name": {"left": [["file", "a%2Fb", 0o644, *NOTHING]]},
+    "absolute": {"left": [["file", "/etc/x", 0o644, *NOTHING]]},
+    "through a link": {"left": [["link", "a", "/etc"], ["file", "a/x", 0o644, *NOTHING]]},
+    "through a file": {"left": [FILE, ["file", "a/x", 0o644, *NOTHING]]},
+    "twice": {"left": [FILE, FILE]},
+    "twice, in other words": {"left": [FILE, ["file", "%61", 0o644, *NOTHING]]},
+    "setuid": {"left": [["file", "a", 0o4755, *NOTHING]]},
+    "a blob outside": {"left": [["file", "a", 0o644, "../../x", 0, 0]]},
+    "an unknown kind": {"left": [["device", "a", 1]]},
+    "a number as text": {"made_s": "1"},
+    "an input of another shape": {"inputs": [["file", "/x"]]},
+    "an input that is none": {"inputs": [7]},
+    "an unknown state": {"state": "fine"},
+    "another format": {"format": 99},
+}
+
+
+@pytest.mark.parametrize("fields", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_result_is_not_read(store: FolderStore, fields: dict[str, object]) -> None:
+    store.put(KEY, "1", result(left=[FILE]))
+    assert len(store.results(KEY)) == 1
+    path = next(Path(store.folder.decode()).glob("results/*/*/1.json"))
+    said = json.loads(path.read_bytes())
+
+    path.write_text(json.dumps({**said, **fields}))
+
+    assert store.results(KEY) == []
+
+
+@given(st.binary(max_size=200) | st.text().map(str.encode))
+def test_nothing_that_is_no_result_is_read(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        kept_result.load(content)
+
+
+def test_what_was_left_comes_back_byte_for_byte(store: FolderStore, tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there/deeper"
+    (here / "sub/empty").mkdir(parents=True)
+    (here / "sub/text").write_text(f"in {here}/sub")
+    (here / "sub/binary").write_bytes(bytes(range(256)))
+    (here / "tool").write_text("#!/bin/sh\n")
+    (here / "tool").chmod(0o755)
+    (here / "link").symlink_to(here / "sub/text")
+    (here / "sub/closed").mkdir()
+    (here / "sub/closed/x").write_text("")
+    (here / "sub/closed").chmod(0o500)
+    there.mkdir(parents=True)
+    tokens = PathTokens({"OUT_DIR": str(here).encode()})
+    taker = OutputTaker(store, tokens)
+    taker.take(str(here).encode())
+    read = kept_result.load(result(left=taker.left).dump())
+
+    put_back(read.left, str(there).encode(), store, PathTokens({"OUT_DIR": str(there).encode()}))
+
+    assert taker.bound == set()
+    assert (there / "sub/text").read_text() == f"in {there}/sub"
+    assert (there / "sub/binary").read_bytes() == bytes(range(256))
+    assert (there / "link").readlink() == there / "sub/text"
+    modes = {path.relative_to(there): path.lstat().st_mode for path in there.rglob("*")}
+    assert modes == {path.relative_to(here): path.lstat().st_mode for path in here.rglob("*")}
+    assert (there / "tool").stat().st_nlink == 1
+
+
+def test_a_path_in_a_binary_binds(store: FolderStore, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/lib.a").write_bytes(b"\0" + str(tmp_path / "out").encode())
+    taker = OutputTaker(store, PathTokens({"OUT_DIR": str(tmp_path / "out").encode()}))
+
+    taker.take(str(tmp_path / "out").encode())
+
+    assert taker.bound == {"OUT_DIR"}
+
+
+def test_too_many_files_are_not_kept(
+    store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buildperm.cache.output_copy.MOST_FILES", 2)
+    assert MOST_FILES > 2
+    for name in "abc":
+        (tmp_path / name).write_text("")
+
+    with pytest.raises(NotKeptError, match="more than 2 files"):
+        OutputTaker(store, PathTokens({})).take(str(tmp_path).encode())

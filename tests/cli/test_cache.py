@@ -1,0 +1,340 @@
+"""Results restored instead of run: the same comes of it, and nothing that has changed is missed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.command import buildperm, member
+
+pytestmark = pytest.mark.slow  # Each builds several times.
+
+_APART_S = 1.2  # So long after a run another one can tell whether the clock matters.
+
+
+class Build:
+    """A workspace with one build script, and a cache of its own."""
+
+    def __init__(self, top: Path, body: str, grants: str = "") -> None:
+        self.workspace = member(top / "ws", f"fn main() {{\n{body}\n}}\n")
+        self.cache = top / "cache"
+        self.cache.mkdir()
+        manifest = self.workspace / "Cargo.toml"
+        table = f"\n[workspace.metadata.buildperm]\nversion = 1\ncache = true\n{grants}"
+        manifest.write_text(manifest.read_text() + table)
+        (self.workspace / "sample/src/lib.rs").write_text(
+            'pub const MADE: &str = include_str!(concat!(env!("OUT_DIR"), "/made"));\n'
+        )
+
+    def ci(self, *words: str, **variables: str) -> str:
+        """Build from nothing, and return what came of looking for a result."""
+        shutil.rmtree(self.workspace / "target", ignore_errors=True)
+        extra = {"XDG_CACHE_HOME": str(self.cache), **variables}
+        self.ended = buildperm("ci", *words, folder=self.workspace, extra=extra)
+        assert self.ended.returncode == 0, self.ended.stderr
+        return self.outcome()
+
+    def outcome(self) -> str:
+        (path,) = self.found("result.json")
+        said: dict[str, object] = json.loads(path.read_bytes())
+        self.why = str(said["why"])
+        return str(said["outcome"])
+
+    def twice(self, *words: str, **variables: str) -> None:
+        """Let the script be seen to do the same twice."""
+        assert self.ci(*words, **variables) == "kept", self.why
+        self.wait()
+        assert self.ci(*words, **variables) == "kept", self.why
+
+    def wait(self) -> None:
+        """Wait until the clock says something else."""
+        began = time.monotonic()
+        while time.monotonic() - began < _APART_S:
+            time.sleep(0.1)
+
+    def found(self, name: str) -> list[Path]:
+        return sorted(self.workspace.glob(f"target/buildperm/ci/**/{name}"))
+
+    def made(self) -> dict[str, tuple[int, bytes]]:
+        """Return what is in OUT_DIR, and what the script has printed."""
+        (folder,) = {path.parent.parent / "out" for path in self.found("result.json")}
+        told = {str(path.relative_to(folder)): _entry(path) for path in folder.rglob("*")}
+        for name in ("output", "stderr"):
+            told[f"../{name}"] = 0, (folder.parent / name).read_bytes()
+        return told
+
+    def cached(self, *words: str) -> str:
+        extra = {"XDG_CACHE_HOME": str(self.cache)}
+        self.ended = buildperm("cache", *words, folder=self.workspace, extra=extra)
+        return self.ended.stdout + self.ended.stderr
+
+
+def _entry(path: Path) -> tuple[int, bytes]:
+    if path.is_symlink():
+        return path.lstat().st_mode, os.fsencode(path.readlink())
+    return path.lstat().st_mode, b"" if path.is_dir() else path.read_bytes()
+
+
+READS = r"""
+    use std::{env, fs, os::unix::fs::{symlink, PermissionsExt}, path::Path, process::Command};
+    let out = env::var("OUT_DIR").unwrap();
+    let read = fs::read_to_string("input/data").unwrap();
+    let mut listed: Vec<_> =
+        fs::read_dir("input/folder").unwrap().map(|e| e.unwrap().file_name()).collect();
+    listed.sort();
+    let absent = Path::new("input/absent").exists();
+    let optional = fs::read_to_string("input/optional").is_ok();
+    let linked = fs::read_to_string("input/current/data").unwrap();
+    let looked = fs::metadata("input/looked").unwrap().len();
+    let said = Command::new("sh").arg("input/tool").output().unwrap().stdout;
+    let said = String::from_utf8(said).unwrap();
+    let sample = env::var("CFLAGS").unwrap_or_default();
+    let made = format!("{read}{listed:?}{absent}{optional}{linked}{looked}{said}{sample}");
+    fs::write(format!("{out}/made"), made).unwrap();
+    fs::write(format!("{out}/place"), format!("{out} {}", env::current_dir().unwrap().display()))
+        .unwrap();
+    fs::create_dir_all(format!("{out}/sub/empty")).unwrap();
+    fs::set_permissions(format!("{out}/place"), fs::Permissions::from_mode(0o750)).unwrap();
+    symlink("../made", format!("{out}/sub/link")).unwrap();
+    println!("cargo::rustc-env=FROM={out}");
+    println!("cargo::warning=from {out}");
+    println!("no directive");
+    eprintln!("talk of {out}");
+"""
+INPUTS = {
+    "data": "data",
+    "folder/a": "",
+    "looked": "1",
+    "tool": "echo tool",
+    "one/data": "linked",
+    "two/data": "LINKED",
+}
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Return a build whose script has been seen to do the same twice."""
+    grants = '[workspace.metadata.buildperm.crates.sample]\nexec = ["sh"]\nreviewed = ["0.1.0"]\n'
+    build = Build(tmp_path_factory.mktemp("seen"), READS, grants)
+    for name, text in INPUTS.items():
+        path = build.workspace / "sample/input" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (build.workspace / "sample/input/current").symlink_to("one")
+    build.twice()
+    return build
+
+
+@pytest.fixture
+def changed(seen: Build, tmp_path: Path) -> Iterator[Build]:
+    """Let a test change what the script of `seen` reads, and put it back."""
+    saved = tmp_path / "saved"
+    inputs = seen.workspace / "sample/input"
+    shutil.copytree(inputs, saved, symlinks=True)
+    yield seen
+    shutil.rmtree(inputs)
+    shutil.copytree(saved, inputs, symlinks=True)
+
+
+def test_what_is_restored_equals_what_has_run(seen: Build) -> None:
+    ran = _ran(seen)
+
+    assert seen.ci() == "restored"
+
+    assert seen.made() == ran
+    assert "restored; recorded" in seen.ended.stdout + seen.ended.stderr
+    (recording,) = seen.found("recording.jsonl")
+    first = json.loads(recording.read_text().splitlines()[0])
+    assert set(first["restored"]) == {"at", "by"}
+    assert f"from {Path(first['places']['OUT_DIR'])}" in seen.ended.stderr
+
+
+def _ran(build: Build) -> dict[str, tuple[int, bytes]]:
+    """Build without the cache, and return what was made."""
+    shutil.rmtree(build.workspace / "target", ignore_errors=True)
+    ended = buildperm("ci", "--no-cache", folder=build.workspace)
+    assert ended.returncode == 0
+    assert build.found("result.json") == []
+    (recording,) = build.found("recording.jsonl")
+    recording.with_name("result.json").write_text("{}")
+    return build.made()
+
+
+def _relink(at: Path) -> None:
+    (at / "current").unlink()
+    (at / "current").symlink_to("two")
+
+
+def _replace(at: Path) -> None:
+    """Change a file so that neither its size nor the time of its change differ."""
+    about = (at / "data").stat()
+    (at / "data").write_text("DATA")
+    os.utime(at / "data", ns=(about.st_atime_ns, about.st_mtime_ns))
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "content": lambda at: (at / "data").write_text("other"),
+    "content of the same size and time": _replace,
+    "listing": lambda at: (at / "folder/b").write_text(""),
+    "absence of what was looked for": lambda at: (at / "absent").mkdir(),
+    "absence of what was to be read": lambda at: (at / "optional").write_text(""),
+    "link": _relink,
+    "size of what was looked at": lambda at: (at / "looked").write_text("22"),
+    "tool": lambda at: (at / "tool").write_text("echo other"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_nothing_that_has_changed_is_missed(
+    changed: Build, change: Callable[[Path], object]
+) -> None:
+    before = changed.made()
+    change(changed.workspace / "sample/input")
+
+    assert changed.ci() != "restored"
+
+    assert changed.made()["made"] != before["made"]
+
+
+def test_a_variable_that_has_changed_is_not_missed(seen: Build) -> None:
+    assert seen.ci(CFLAGS="-O7") != "restored"
+    assert b"-O7" in seen.made()["made"][1]
+    said = seen.cached("explain", "sample")
+    assert "the variable CFLAGS is another one" in said
+
+
+def test_a_grant_that_has_changed_is_not_missed(seen: Build) -> None:
+    manifest = seen.workspace / "Cargo.toml"
+    text = manifest.read_text()
+    manifest.write_text(text.replace('exec = ["sh"]', 'exec = ["sh", "true"]'))
+    try:
+        assert seen.ci() != "restored"
+    finally:
+        manifest.write_text(text)
+
+
+def test_another_number_of_jobs_changes_nothing(seen: Build) -> None:
+    assert seen.ci("--", "build", "-j", "1") == "restored"
+
+
+def test_a_copy_elsewhere_is_restored_once_one_has_come_to_the_same(
+    seen: Build, tmp_path: Path
+) -> None:
+    elsewhere = []
+    for name in ("one", "two"):
+        other = object.__new__(Build)
+        other.workspace, other.cache = tmp_path / name / "ws", seen.cache
+        ignored = shutil.ignore_patterns("target")
+        shutil.copytree(seen.workspace, other.workspace, symlinks=True, ignore=ignored)
+        elsewhere.append(other)
+
+    assert elsewhere[0].ci() == "kept"
+    assert "elsewhere" in elsewhere[0].why
+    ran = _ran(elsewhere[1])
+    assert elsewhere[1].ci() == "restored", elsewhere[1].why
+    assert elsewhere[1].made() == ran
+    assert os.fsencode(elsewhere[1].workspace) in elsewhere[1].made()["place"][1]
+
+
+WRITE = 'std::fs::write(std::env::var("OUT_DIR").unwrap() + "/made", made).unwrap();'
+DIFFERENT = {
+    "clock": 'let made = format!("{:?}", std::time::SystemTime::now());',
+    "chance": "use std::hash::{BuildHasher, RandomState};"
+    'let made = format!("{}", RandomState::new().hash_one(1));',
+    "jobs": 'let made = std::env::var("NUM_JOBS").unwrap();',
+    "processors": 'let made = format!("{:?}", std::thread::available_parallelism());',
+    "its own number": 'let made = format!("{}", std::process::id());',
+}
+
+
+@pytest.mark.parametrize("said", DIFFERENT.values(), ids=DIFFERENT)
+def test_what_is_not_the_same_twice_is_never_restored(tmp_path: Path, said: str) -> None:
+    if "parallelism" in said and len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("no second processor")
+    build = Build(tmp_path, said + WRITE)
+    assert build.ci() == "kept", build.why
+    build.wait()
+
+    assert build.ci() == "not kept"
+    assert "two runs differed in $OUT_DIR/made" in build.why
+
+    assert build.ci() == "run"
+    assert "not cacheable" in build.cached("explain", "sample")
+
+
+UNKEPT = {
+    "refused": (
+        'let made = ""; let _ = std::fs::read("/root/x/y"); '
+        'let _ = std::net::TcpStream::connect("127.0.0.1:9");',
+        "refused",
+    ),
+    "left running": (
+        'let made = ""; std::process::Command::new("sleep").arg("60").spawn().unwrap();',
+        "left something running",
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "why"), UNKEPT.values(), ids=UNKEPT)
+def test_a_run_that_cannot_be_kept_says_why(tmp_path: Path, body: str, why: str) -> None:
+    grants = '[workspace.metadata.buildperm.crates.sample]\nexec = ["sleep"]\n'
+    build = Build(tmp_path, body + WRITE, grants)
+
+    shutil.rmtree(build.workspace / "target", ignore_errors=True)
+    buildperm("ci", folder=build.workspace, extra={"XDG_CACHE_HOME": str(build.cache)})
+
+    assert build.outcome() == "not kept"
+    assert re.search(why, build.why)
+
+
+def test_a_damaged_store_is_no_result(seen: Build, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    shutil.copytree(seen.cache, kept)
+    try:
+        for blob in seen.cache.glob("buildperm/results/1/blobs/*/*"):
+            blob.write_bytes(b"=something else")
+
+        assert seen.ci() == "kept", seen.why
+        assert "damaged" in seen.why
+        assert b"something else" not in seen.made()["made"][1]
+
+        for blob in seen.cache.glob("buildperm/results/1/blobs/*/*"):
+            blob.write_bytes(b"=something else")
+        assert "damaged" in seen.cached("verify")
+        assert seen.ended.returncode == 2
+        assert "0 damaged" in seen.cached("verify")
+    finally:
+        shutil.rmtree(seen.cache)
+        shutil.copytree(kept, seen.cache)
+
+
+def test_what_is_kept_is_listed_and_cleared(tmp_path: Path) -> None:
+    build = Build(tmp_path, 'let made = "";' + WRITE)
+    build.twice()
+
+    assert "sample 0.1.0  can be restored" in build.cached("show")
+    assert "restored" not in build.cached("explain", "sample")
+    assert build.ci() == "restored"
+    assert "restored, and not run" in build.cached("explain", "sample")
+    assert "1 result removed" in build.cached("clear", "sample")
+    assert "0 results" in build.cached("show")
+    assert build.ci() == "kept"
+
+
+def test_nothing_is_kept_unless_it_is_asked_for(tmp_path: Path) -> None:
+    build = Build(tmp_path, 'let made = "";' + WRITE)
+
+    ended = buildperm(
+        "ci", "--no-cache", folder=build.workspace, extra={"XDG_CACHE_HOME": str(build.cache)}
+    )
+
+    assert ended.returncode == 0
+    assert build.found("result.json") == []
+    assert not list(build.cache.glob("buildperm/results/**/*.json"))

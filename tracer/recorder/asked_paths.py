@@ -1,0 +1,87 @@
+"""Collects every path that a run has asked for, as it was asked for, whatever came of it.
+
+A recording has where a path led, and not what it is called or which links it went through; and of
+looks only those at what is hidden. Whoever wants to know whether a run would do the same again has
+to look at all of them. The inner loop must be off, as it answers repeated calls by itself.
+
+Part of the supervisor: standard library only, nothing heavy.
+"""
+
+from __future__ import annotations
+
+from buildperm.tracer.recorder import location, memory
+from buildperm.tracer.recorder.location import AT_FDCWD
+from buildperm.tracer.syscall_table import ExecutionLayout, LookLayout, OpenLayout, of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from buildperm.tracer.recorder.observation import Decoded, Handler, Observer, SyscallInfo
+    from buildperm.tracer.recorder.process_tree import Process
+
+
+class AskedPaths:
+    """What one run has asked for: absolute paths, links and `..` kept."""
+
+    def __init__(self) -> None:
+        self.opened: set[bytes] = set()  # At least once with success.
+        self.looked: set[bytes] = set()  # All that was opened in vain, or only looked at.
+        self.executed: set[bytes] = set()  # Programs, those that are not there among them.
+
+    def watch(self, observer: Observer, calls: dict[int, str]) -> None:
+        """Have the handlers of `observer` tell."""
+        opens, looks, executions = of(OpenLayout), of(LookLayout), of(ExecutionLayout)
+        for number, name in calls.items():
+            handler = observer.handlers.get(number)
+            if handler is None:
+                continue
+            if name in opens:
+                observer.handlers[number] = self._opening(handler)
+            elif name in looks:
+                observer.handlers[number] = self._looking(observer, handler, looks[name])
+            elif name in executions:
+                observer.handlers[number] = self._executing(handler)
+
+    def _opening(self, handler: Handler) -> Handler:
+        begin, end = handler
+        wanted: dict[int, bytes] = {}  # By thread, until the exit of its call.
+
+        def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
+            decoded = begin(tid, process, syscall)
+            if decoded is not None:
+                path, start, _ = decoded
+                wanted[tid] = location.absolute(process.pid, tid, start, path)
+            return decoded
+
+        def on_exit(
+            tid: int, process: Process, decoded: Decoded, result: int, refused: bool
+        ) -> None:
+            path = wanted.pop(tid, b"")
+            if path:
+                (self.opened if result >= 0 else self.looked).add(path)
+            end(tid, process, decoded, result, refused)
+
+        return on_entry, on_exit
+
+    def _looking(self, observer: Observer, handler: Handler, layout: LookLayout) -> Handler:
+        begin, end = handler
+        start_at, path_at = (index + 1 for index in layout.path)
+
+        def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
+            path = observer.host_path(memory.c_string(tid, syscall[path_at]) or b"")
+            if path:  # Else it is about a descriptor, which has been opened: AT_EMPTY_PATH.
+                start = syscall[start_at] if start_at else AT_FDCWD
+                self.looked.add(location.absolute(process.pid, tid, start, path))
+            return begin(tid, process, syscall)
+
+        return on_entry, end
+
+    def _executing(self, handler: Handler) -> Handler:
+        begin, end = handler
+
+        def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
+            decoded = begin(tid, process, syscall)
+            if decoded is not None:
+                self.executed.add(decoded[0])
+            return decoded
+
+        return on_entry, end

@@ -1,0 +1,219 @@
+"""What `buildperm cache` does: lists what is kept of build scripts, explains, verifies, clears."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from buildperm.cache import static_key
+from buildperm.cache.kept_result import CONFIRMED, UNSTABLE, KeptResult
+from buildperm.cache.result_store import FolderStore, StoreError
+from buildperm.errors import BuildpermError, ExitCode
+from buildperm.presentation import console
+from buildperm.report.text import count
+from buildperm.sandbox import private_cache
+from buildperm.workflow.evidence import recordings_of
+from buildperm.workflow.script_lookup import find_script, open_view
+
+MOST_BYTES = 1 << 30
+"""Above it the oldest results go at the end of a build."""
+
+_YOUNG_S = 3600  # A blob may be of a result that is about to be filed.
+_NAMED = 8  # More reasons than this are not listed.
+
+
+def show(crate: str | None) -> int:
+    """List what is kept, of one crate or of all; return the exit code."""
+    store = _opened()
+    found = sorted(_of(store, crate), key=lambda item: (item[2].name, item[2].version))
+    for _, _, result in found:
+        console.print_line(f"{_title(result)}  {_state(result)}")
+    total = count(len(found), "result")
+    console.print_message(f"{total}; {store.size() / 1e6:.1f} MB in {os.fsdecode(store.folder)}")
+    return ExitCode.OK
+
+
+def explain(words: Sequence[str], crate: str) -> int:
+    """Say what came of looking for results of a crate in its last runs; return the exit code.
+
+    Raises:
+        BuildpermError: There is no such crate, or it has not run with `--cache`.
+    """
+    view = open_view(words)
+    script = find_script(view, crate)
+    store = _opened()
+    told = 0
+    paths = sorted(recordings_of(script, view.targets, console.print_warning))
+    for path, _ in paths:
+        said = _outcome(os.fsencode(path.with_name("result.json")))
+        if said is None:
+            continue
+        told += 1
+        console.print_line(f"{script.title}: {_OUTCOMES.get(str(said['outcome']), 'it ran')}")
+        reasons = [str(each) for each in said["why"]]
+        if reasons == [NOTHING]:
+            reasons = [*reasons, *_nearest(store, script.package.name, said["parts"])]
+        for reason in reasons[:_NAMED]:
+            console.print_line(f"  {reason}")
+        if len(reasons) > _NAMED:
+            console.print_line(f"  and {len(reasons) - _NAMED} more")
+    if not told:
+        raise BuildpermError(
+            f"no run of `{script.title}` looked for a result here",
+            hint="Build with `buildperm ci --cache`.",
+        )
+    return ExitCode.OK
+
+
+NOTHING = "nothing is kept of a run that began like this one"
+
+_OUTCOMES = {
+    "restored": "restored, and not run",
+    "kept": "it ran, and what it did is kept",
+    "not kept": "it ran, and what it did is not kept",
+    "run": "it ran",
+}
+
+
+def verify() -> int:
+    """Read everything, and remove what is damaged; return the exit code."""
+    store = _opened()
+    damaged = 0
+    known: dict[tuple[str, int], bool] = {}
+    total = 0
+    for key, name, result in list(store.every()):
+        total += 1
+        for named, size, _ in result.blobs():
+            blob = str(named), int(size)
+            if blob not in known:
+                known[blob] = _is_whole(store, *blob)
+        if not all(known[str(named), int(size)] for named, size, _ in result.blobs()):
+            console.print_line(f"{_title(result)} was damaged, and is removed")
+            store.remove(key, name)
+            damaged += 1
+    for (named, _), is_whole in known.items():
+        if not is_whole:
+            store.remove_blob(named)
+    console.print_message(f"{count(total, 'result')} read, {damaged} damaged")
+    return ExitCode.USAGE if damaged else ExitCode.OK
+
+
+def clear(crate: str | None) -> int:
+    """Remove what is kept, of one crate or of all; return the exit code."""
+    store = _opened()
+    found = list(_of(store, crate))
+    for key, name, _ in found:
+        store.remove(key, name)
+    _forget_unused(store, young_s=0.0 if crate is None else _YOUNG_S)
+    console.print_message(f"{count(len(found), 'result')} removed")
+    return ExitCode.OK
+
+
+def hold_to_limit(folder: bytes, most: int = MOST_BYTES) -> None:
+    """Remove the oldest results until a store takes no more than so many bytes.
+
+    Another build may be at it: what it cannot find any more, it makes anew.
+    """
+    try:
+        store = FolderStore(folder)
+        size = store.size()
+        if size <= most:
+            return
+        for key, name, _ in sorted(store.every(), key=lambda item: item[2].made_s):
+            store.remove(key, name)
+            _forget_unused(store, _YOUNG_S)
+            if store.size() <= most * 3 // 4:
+                return
+    except (OSError, StoreError):
+        return  # The next build tries again.
+
+
+def _forget_unused(store: FolderStore, young_s: float) -> None:
+    """Remove the blobs that no result names."""
+    used = {str(blob[0]) for _, _, result in store.every() for blob in result.blobs()}
+    before_s = time.time() - young_s
+    for named, about in store.blobs():
+        if named not in used and about.st_mtime <= before_s:
+            store.remove_blob(named)
+
+
+def _opened() -> FolderStore:
+    folder = private_cache.folder("results")
+    try:
+        if folder is not None:
+            return FolderStore(os.fsencode(folder))
+        why = "it cannot be made, or others may write there"
+    except StoreError as error:
+        why = f"it {error}"
+    except OSError as error:
+        why = error.strerror or "it cannot be read"
+    place = private_cache.place("results")
+    raise BuildpermError(
+        f"cannot use `{place}`: {why}", hint="Set XDG_CACHE_HOME to a folder of your own."
+    )
+
+
+def _of(store: FolderStore, crate: str | None) -> Iterator[tuple[str, str, KeptResult]]:
+    found = False
+    for each in store.every():
+        result = each[2]
+        if crate in (None, result.name, result.crate, f"{result.name}@{result.version}"):
+            found = True
+            yield each
+    if crate is not None and not found:
+        raise BuildpermError(
+            f"nothing is kept of a crate `{crate}`", hint="`buildperm cache show` lists all."
+        )
+
+
+def _title(result: KeptResult) -> str:
+    return f"{result.name} {result.version}"
+
+
+def _state(result: KeptResult) -> str:
+    day = time.strftime("%Y-%m-%d", time.gmtime(max(0, result.made_s)))
+    recorded = f"recorded {day} by {result.by}"
+    if result.state == UNSTABLE:
+        return f"not cacheable: two runs differed in {result.why}; {recorded}"
+    if result.state == CONFIRMED:
+        places = f", elsewhere where {_listed(result.free)} differ" if result.free else ""
+        bound = f", bound to {_listed(result.bound)}" if result.bound else ""
+        return f"can be restored{places}{bound}; {recorded}"
+    return f"seen once, and has to be seen to do the same once more; {recorded}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " ".join(f"${name}" for name in names)
+
+
+def _outcome(path: bytes) -> dict[str, Any] | None:
+    try:
+        with open(path, "rb") as file:
+            said = json.load(file)
+    except (OSError, ValueError):
+        return None
+    fits = isinstance(said, dict) and {"outcome", "why", "parts"} <= said.keys()
+    return said if fits else None
+
+
+def _nearest(store: FolderStore, name: str, parts: dict[str, str]) -> list[str]:
+    """Say in what the last run began otherwise than the run of this crate that is most like it."""
+    differences = [
+        static_key.difference(result.key, parts)
+        for _, _, result in store.every()
+        if result.name == name
+    ]
+    # Of the run itself there may be a result by now.
+    nearest = min(filter(None, differences), key=len, default=[])
+    return [f"{each} is another one than in the run most like it" for each in nearest]
+
+
+def _is_whole(store: FolderStore, named: str, size: int) -> bool:
+    try:
+        store.blob(named, size)
+    except (OSError, ValueError):
+        return False
+    return True
