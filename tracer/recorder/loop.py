@@ -49,8 +49,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from buildperm.tracer.recorder.folder_reads import FolderReads
     from buildperm.tracer.recorder.asked_paths import AskedPaths
+    from buildperm.tracer.recorder.folder_reads import FolderReads
     from buildperm.tracer.recorder.frozen import FrozenProcess
     from buildperm.tracer.recorder.light_opens import LightOpens
     from buildperm.tracer.recorder.look_calls import Looks
