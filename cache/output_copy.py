@@ -10,6 +10,7 @@ import stat
 
 from buildperm.cache.kept_result import FILE, FOLDER, LINK
 from buildperm.tracer.notation import decode, encode
+from buildperm.tracer.system_values import open_flags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ MOST_BYTES = 256 << 20
 
 MOST_FILES = 20_000
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = open_flags("O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC")
+_WRITE = open_flags("O_WRONLY", "O_CREAT", "O_EXCL", "O_NOFOLLOW", "O_CLOEXEC")
 
 
 class NotKeptError(Exception):

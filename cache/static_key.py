@@ -9,11 +9,14 @@ Part of the supervisor: standard library only, nothing heavy.
 from __future__ import annotations
 
 import os
-import resource
+import sys
 
 from buildperm.cache import digest
 from buildperm.rules import makeflags
 from buildperm.tracer.notation import encode
+
+if sys.platform != "win32":
+    import resource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +31,6 @@ JOBS = b"NUM_JOBS"
 """Cargo's `-j`: it says how much may run at once, and must not say more."""
 
 _SERVER = (b"--jobserver-auth=", b"--jobserver-fds=", b"--sync-mutex=", b"-j", b"--jobs")
-_LIMITS = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
 
 
 def parts(
@@ -55,7 +57,9 @@ def parts(
     told["the places"] = tokens.shape()
     told["the working directory"] = tokens.portable(os.getcwdb())
     told["the limits of the process"] = " ".join(
-        f"{name}={resource.getrlimit(getattr(resource, name))}" for name in _LIMITS
+        f"{name}={resource.getrlimit(getattr(resource, name))}"
+        for name in sorted(dir(resource))
+        if name.startswith("RLIMIT_")
     )
     mask = os.umask(0o077)
     os.umask(mask)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import pwd
+import sys
 from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
 from buildperm.sandbox import machine_traits, private_cache
+
+if sys.platform != "win32":
+    import pwd
 
 if TYPE_CHECKING:
     from buildperm.supervisor.session import SessionCache
