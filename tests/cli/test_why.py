@@ -398,7 +398,7 @@ def test_what_learning_let_through_is_not_called_done_where_it_is_refused(
 
 
 @pytest.mark.slow
-def test_a_recording_is_put_down_to_no_command_that_it_does_not_name(
+def test_each_recording_is_put_down_to_the_command_that_made_it(
     learnt: LearntWorkspace, tmp_path: Path
 ) -> None:
     """`review` and `decide` record as `learn` does, and plain Cargo as `ci` does."""
