@@ -44,6 +44,7 @@ DIFFERENT = {
     "session": "There is no controlling terminal: a script could type there.",
     "limits Max core file size": "A core would hold the script's memory.",
     "limits Max file size": "A limit of buildperm's own: `limits`.",
+    "limits Max open files": "Folders come behind them, unless `limits` says how many.",
     "status Cap": "What root could do with the machine is taken away.",
     "status NoNewPrivs": "Programs with a setuid bit must give nothing back.",
     "status Seccomp": "That is how it is held.",
