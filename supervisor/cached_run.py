@@ -348,7 +348,7 @@ class CachedRun:
                 known.inputs = _union(known.inputs, made.inputs)
                 self._store.put(self._key, near.name, known)
                 is_filed = True
-            elif near.is_exact():
+            elif not near.elsewhere:  # The time of a file may be why, or the clock, or chance.
                 known.state, known.why = UNSTABLE, _difference(known, made)
                 self._store.put(self._key, near.name, known)
                 why = f"two runs differed in {known.why}"

@@ -27,7 +27,8 @@ def why_not_kept(
         return why, []
     run, asked = ended.run, ended.run.asked
     assert asked is not None
-    own = (run.places["OUT_DIR"], run.places["TMP"])
+    # The program is part of the key, and has just been linked.
+    own = (run.places["OUT_DIR"], run.places["TMP"], run.subject.program)
     collector = RunInputs(tokens, own, began_ns)
     for key in ended.writer.events():
         why = _event(key, own, collector)
