@@ -133,7 +133,7 @@ class CachedRun:
         closed = sorted((tokens.portable(path), why) for path, why in run.held.items())
         settled = {
             "version of buildperm": session["buildperm"],
-            "grants": run.package.get("digest", ""),
+            "grants": self._grants(),
             "runtime": f"{session['runtime']} {run.abi} {session['kernel']}",
             "machine": session["cache"]["machine"],
             "sensitive files": digest.of(repr(closed).encode()),
@@ -147,6 +147,23 @@ class CachedRun:
         finally:
             os.close(file)
         return static_key.parts(settled, program, arguments, variables, tokens)
+
+    def _grants(self) -> str:
+        """Return a digest of all that the run is held to: the session's, with tokens."""
+        session, tokens = self._run.session, self._tokens
+        package = dict(self._run.package)
+        for name in ("id", "digest", "withheld", "waiting"):
+            package.pop(name, None)
+        path, copied = session.get("git_settings", (b"", None))
+        paths = [
+            sorted(map(tokens.portable, session.get("trusted", ()))),
+            sorted(tokens.portable(each[0]) for each in session.get("settings", ())),
+            sorted(map(tokens.portable, session.get("settings_closed", ()))),
+            [tokens.portable(path) if path else "", repr(copied)],
+        ]
+        loaded = sorted(session.get("loaded", ()))
+        held = sorted(package.items()), sorted(session["limits"].items()), loaded, paths
+        return digest.of(repr(held).encode("utf-8", "backslashreplace"))
 
     def _find(self) -> None:
         """Look for a result that fits, and for what may become one."""
