@@ -378,9 +378,11 @@ LOOKS: Mapping[str, tuple[FilterCase, ...]] = {
 }
 """What stops where looks are recorded, or moved: `tracer.recorder.look_calls`, `own_folders`."""
 
-# Whatever begins below the end of the folders' page: there is nothing else that low.
+# Whatever begins below the end of the folders' page: there is nothing else that low. The kernel
+# takes bits 57 to 62 for none of an address where a processor lets them be a tag (LAM_U57).
+_UNTAGGED = ~(0x3F << 57 - 32) & 0xFFFFFFFF
 _ON_PAGE = (
-    ArgumentTest(0, values=(0,), high=True),
+    ArgumentTest(0, _UNTAGGED, (0,), high=True),
     ArgumentTest(0, ~(2 * FOLDERS_PAGE - 1) & 0xFFFFFFFF, (0,)),
 )
 _PAGE_KEPT = guarded(errno.EPERM)
@@ -437,7 +439,7 @@ LIGHT: Mapping[str, tuple[FilterCase, ...]] = {
             _PAGE_KEPT,
             (
                 ArgumentTest(3, _MREMAP_FIXED),
-                ArgumentTest(4, values=(0,), high=True),
+                ArgumentTest(4, _UNTAGGED, (0,), high=True),
                 ArgumentTest(4, _ON_PAGE[1].mask, (0,)),
             ),
         ),

@@ -443,6 +443,8 @@ def test_light_observation_opens_what_is_in_folders_and_keeps_their_page() -> No
     ):
         assert answer("openat2", *wrong) == RECORD
     low, high = (0, 1, page - 1, page, page + 0xFFF), (2 * page, 1 << 32, 1 << 32 | page)
+    low += 1 << 57 | page, 0x3F << 57 | page, 1 << 62  # As a processor with tags takes them.
+    high += 1 << 56 | page, 1 << 63 | page
     kept = "silent EPERM"
     for name in ("munmap", "mprotect", "pkey_mprotect", "mremap", "remap_file_pages"):
         assert {answer(name, address, 4096) for address in low} == {kept}
@@ -460,6 +462,7 @@ def test_light_observation_opens_what_is_in_folders_and_keeps_their_page() -> No
     assert answer("mmap", 0, 4096, 3, private) == ALLOW
     assert {answer("mmap", 0, 4096, 3, flags) for flags in (fixed, there)} == {told(errno.EPERM)}
     assert answer("mremap", 1 << 32, 4096, 4096, 3, page) == kept
+    assert answer("mremap", 1 << 32, 4096, 4096, 3, 1 << 60 | page) == kept
     assert answer("mremap", 1 << 32, 4096, 4096, 1, page) == ALLOW  # Its fifth argument is none.
     assert answer("mremap", 1 << 32, 4096, 4096, 3, 1 << 33) == ALLOW
     for folder in (first, last):
