@@ -39,19 +39,6 @@ def programs(flags: Sequence[str]) -> list[str]:
     return sorted(found)
 
 
-def backends(flags: Sequence[str]) -> list[str]:
-    """Return the code generators that rustc is to load by path, however it is written.
-
-    A name without a dot is one of the tool chain's own: rustc_interface, `get_codegen_backend`.
-    """
-    found: dict[str, None] = {}
-    for option, value in _options(flags):
-        name, _, rest = value.partition("=")
-        if option == "-Z" and _name(name) == _BACKEND and "." in rest:
-            found[rest] = None
-    return [*found]
-
-
 def _name(option: str) -> str:
     """Return an option as the documentation writes it; rustc takes `_` for `-`."""
     return option.replace("_", "-")

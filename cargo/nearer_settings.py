@@ -9,11 +9,10 @@ import enum
 import json
 import os
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from buildperm.cargo import compile_flags, configuration
+from buildperm.cargo import asked_flags, configuration
 from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 _RUSTDOC = "outranks it: documentation and what is tested in it are not held"
 _ASKED = ("rustc", "rustc-workspace-wrapper")
 _LOADED = "has the compiler load a program when Cargo asks it about a target, unheld"
+_WRITTEN = "has the compiler write a file when Cargo asks it about a target, unheld"
 _TOKEN = "names a program that Cargo runs for a registry's token, unheld"  # noqa: S105
 _BROWSER = "names a program that `cargo doc --open` runs, unheld"
 _ALIAS = "brings a configuration along, which may name programs that run unheld"
@@ -39,7 +39,7 @@ class Runs(enum.Enum):
     """What has something run."""
 
     COMPILER = enum.auto()  # A program in place of a compiler, or around it.
-    LOADED = enum.auto()  # A code generator, which the compiler loads when it is asked.
+    LOADED = enum.auto()  # A code generator, which the compiler loads when it is asked; or a file.
     BY_VARIABLE = enum.auto()  # A variable of what Cargo calls.
     FOR_TOKEN = enum.auto()  # A registry that is downloaded from.
     BY_COMMAND = enum.auto()  # A command that the user gives: an alias, a browser.
@@ -60,7 +60,7 @@ class NearerSetting:
         """Return by what something runs."""
         if self.key.startswith("env."):
             return Runs.BY_VARIABLE
-        known = {_LOADED: Runs.LOADED, _TOKEN: Runs.FOR_TOKEN}
+        known = {_LOADED: Runs.LOADED, _WRITTEN: Runs.LOADED, _TOKEN: Runs.FOR_TOKEN}
         known |= dict.fromkeys((_BROWSER, _ALIAS), Runs.BY_COMMAND)
         return known.get(self.outcome, Runs.COMPILER)
 
@@ -105,6 +105,9 @@ def found(folder: Path, cargo_home: Path) -> Iterator[NearerSetting]:
                 yield NearerSetting(f"build.{key}", repr(value), root, outcome)
         for key, value in _backends((root, folder), settings):
             yield NearerSetting(key, value, root, _LOADED)
+        for key, told in _told(settings):
+            if written := asked_flags.written(told):
+                yield NearerSetting(key, repr(written), root, _WRITTEN)
         for name, value in _table(settings, "alias").items():
             words = _words(value)
             if any(word == "--config" or word.startswith("--config=") for word in words):
@@ -143,7 +146,7 @@ def named_by_call(call: Iterable[str], settings: Iterable[NearerSetting]) -> lis
         settings: What was found where Cargo runs.
     """
     told = [each.value for each in settings if each.outcome == _LOADED]
-    targets = _behind_target([*call])
+    targets = asked_flags.targets([*call])
     others = (each for each in targets if not any(os.path.basename(each) in text for text in told))
     return _of_descriptions((Path(),), others)
 
@@ -153,22 +156,25 @@ def _backends(roots: Iterable[Path], settings: Mapping[str, Any]) -> Iterator[tu
 
     Flags do, and so does a file that describes a target: `default-codegen-backend`, rustc_target.
     """
-    targets = _table(settings, "target")
-    tables = {"build": settings.get("build"), "host": settings.get("host")}
-    tables |= {f"target.{name}": table for name, table in targets.items()}
-    for name, table in tables.items():
-        for key in _FLAGS:
-            flags = table.get(key) if isinstance(table, dict) else None
-            told = _words(flags)
-            loaded = [*compile_flags.backends(told), *_of_descriptions(roots, _behind_target(told))]
-            if loaded:
-                yield f"{name}.{key}", repr(loaded)
+    roots = [*roots]
+    for key, told in _told(settings):
+        described = _of_descriptions(roots, asked_flags.targets(told))
+        if loaded := [*asked_flags.loaded(told), *described]:
+            yield key, repr(loaded)
     build = _table(settings, "build")
     named = build.get("target")
-    described = [named] if isinstance(named, str) else _words(named)
-    loaded = _of_descriptions(roots, described)
+    loaded = _of_descriptions(roots, [named] if isinstance(named, str) else _words(named))
     if loaded:
         yield "build.target", repr(loaded)
+
+
+def _told(settings: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the keys that name flags of compilers, with these."""
+    tables = {name: settings.get(name) for name in ("build", "host")}
+    tables |= {f"target.{name}": table for name, table in _table(settings, "target").items()}
+    for name, table in tables.items():
+        if isinstance(table, dict):
+            yield from ((f"{name}.{key}", _words(table.get(key))) for key in _FLAGS)
 
 
 def _providers(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -197,11 +203,6 @@ def _providers(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _is_cargos(provider: object) -> bool:
     words = provider.split() if isinstance(provider, str) else []
     return bool(words) and words[0].startswith("cargo:") and words[0] != _RUNS_COMMAND
-
-
-def _behind_target(flags: list[str]) -> list[str]:
-    joined = [each.removeprefix("--target=") for each in flags if each.startswith("--target=")]
-    return [*joined, *(value for option, value in pairwise(flags) if option == "--target")]
 
 
 def _of_descriptions(roots: Iterable[Path], targets: Iterable[str]) -> list[str]:

@@ -61,9 +61,18 @@ case " $* " in
 *)
     [ "$BUILDPERM_PART" = buildperm-rustdoc ] || is_compiler "$1" || prepare --asked
     [ -z "${BUILDPERM_DIFFERS:-}" ] || prepare --asked # A project has rustc load something.
-    case " $* " in # It loads a code generator that is named by its path, or by a file.
-    *codegen[-_]backend=*.* | *.json\ *) prepare --asked "$@" ;;
-    esac
+    before=
+    for word; do # It may load a code generator, or write a file: `cargo.asked_flags`.
+        case $before$word in
+        *codegen[-_]backend=*.* | *.json | --sysroot | --sysroot=* | --print*=*=* | --print\ *=* | \
+            *self[-_]profile | *self[-_]profile=*)
+            prepare --asked "$@"
+            break
+            ;;
+        esac
+        before=
+        [ "$word" != --print ] || before="--print "
+    done
     pass "$@"
     ;;
 esac

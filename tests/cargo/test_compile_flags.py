@@ -47,17 +47,3 @@ def test_what_is_run_or_loaded_is_found(flags: str, programs: list[str]) -> None
 
 def test_several_words_for_a_linker_are_taken_apart() -> None:
     assert compile_flags.programs(["-Clink-args=-L/a -l b /c.o"]) == ["/a", "/c.o"]
-
-
-@pytest.mark.parametrize(
-    ("flags", "backends"),
-    [
-        ("-Zcodegen-backend=./b.so", ["./b.so"]),
-        ("-Z codegen_backend=b.so -Zcodegen-backend=llvm", ["b.so"]),
-        ("-Zcodegen-backend=cranelift -Zthreads=8 -Cllvm-args=codegen-backend=b.so", []),
-    ],
-)
-def test_a_code_generator_is_a_program_only_where_it_is_named_by_its_path(
-    flags: str, backends: list[str]
-) -> None:
-    assert compile_flags.backends(flags.split()) == backends

@@ -20,6 +20,16 @@ from buildperm.cargo import nearer_settings
         ('[build]\ntarget = "honest.json"\n', []),
         ('[build]\ntarget = "gone.json"\n', []),
         ('[build]\nrustflags = ["-Zcodegen-backend=cranelift"]\n', []),
+        (
+            '[build]\nrustflags = ["-A", "-L", "-gZcodegen_backend=./evil.so"]\n',
+            ["build.rustflags"],
+        ),
+        (
+            "[target.'cfg(all())']\nrustflags = '--cfg a @evil.so'\n",
+            ["target.cfg(all()).rustflags"],
+        ),
+        ('[build]\nrustflags = ["--sysroot=evil.so"]\n', ["build.rustflags"]),
+        ('[build]\nrustflags = ["mine.json"]\n', ["build.rustflags"]),  # Behind another file's.
         ("[build]\ntarget = 5\nrustflags = 7\n[alias]\nx = true\n", []),  # Cargo refuses that.
     ],
 )
@@ -34,6 +44,16 @@ def test_a_code_generator_that_the_compiler_loads_by_its_path_is_found(
     found = [*nearer_settings.found(tmp_path, tmp_path / "home")]
     assert [each.key for each in found] == keys
     assert all("evil.so" in each.value for each in found)
+
+
+def test_a_file_that_the_compiler_writes_when_it_is_asked_is_found(tmp_path: Path) -> None:
+    (tmp_path / ".cargo").mkdir()
+    flags = "--cfg tokio_unstable --print=cfg=/home/me/.profile"
+    (tmp_path / ".cargo/config.toml").write_text(f"[build]\nrustflags = '{flags}'\n")
+    (found,) = nearer_settings.found(tmp_path, tmp_path / "home")
+    assert (found.key, found.runs) == ("build.rustflags", nearer_settings.Runs.LOADED)
+    assert "write a file" in found.outcome
+    assert "/home/me/.profile" in found.value
 
 
 @pytest.mark.parametrize(

@@ -863,6 +863,15 @@ __attribute__((constructor)) static void loaded(void) {
 """
 
 
+def _put_in_sysroot(folder: Path, library: Path) -> None:
+    """Make a code generator out of a library, as a tool chain keeps its own."""
+    told = subprocess.run(["rustc", "-vV"], capture_output=True, check=True, text=True).stdout
+    host = next(line.split()[1] for line in told.splitlines() if line.startswith("host: "))
+    kept = folder / "lib/rustlib" / host / "codegen-backends"
+    kept.mkdir(parents=True)
+    shutil.copy(library, kept / "librustc_codegen_evil.so")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "key"),
@@ -872,9 +881,20 @@ __attribute__((constructor)) static void loaded(void) {
             "[target.'cfg(unix)']\nrustflags = '-Z codegen_backend=LIBRARY'\n",
             "target.cfg(unix).rustflags",
         ),
-        ("[build]\nrustflags = ['-Zcodegen-backend=llvm']\n", ""),
+        ("[build]\nrustflags = ['-A', '-L', '-gZcodegen-backend=LIBRARY']\n", "build.rustflags"),
+        ("[build]\nrustflags = ['@FOLDER/flags']\n", "build.rustflags"),
+        (
+            "[build]\nrustflags = ['--sysroot', 'FOLDER/evil', '-Zcodegen-backend=evil']\n",
+            "build.rustflags",
+        ),
+        ("[build]\nrustflags = ['--print=cfg=FOLDER/called']\n", "build.rustflags"),
+        ("[build]\nrustflags = ['--print', 'cfg=FOLDER/called']\n", "build.rustflags"),
+        ("[build]\nrustflags = ['-Zcodegen-backend=llvm', '--cfg', 'any']\n", ""),
     ],
-    ids=["everywhere", "by-platform", "honest"],
+    ids=[
+        *("everywhere", "by-platform", "behind-others", "in-a-file", "of-a-sysroot"),
+        *("written", "written-behind", "honest"),
+    ],
 )
 def test_a_code_generator_that_a_pull_request_names_is_not_loaded(
     machine: PersonsMachine, settings: str, key: str
@@ -886,7 +906,9 @@ def test_a_code_generator_that_a_pull_request_names_is_not_loaded(
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
     path = machine.workspace / ".cargo/config.toml"
     path.parent.mkdir()
-    settings = settings.replace("LIBRARY", str(library))
+    settings = settings.replace("LIBRARY", str(library)).replace("FOLDER", str(machine.workspace))
+    (machine.workspace / "flags").write_text(f"-Zcodegen-backend={library}\n")
+    _put_in_sysroot(machine.workspace / "evil", library)
     path.write_text(f"{settings}[env]\nRUSTC_BOOTSTRAP = '1'\n")  # As a nightly compiler would.
     built = machine.cargo("build")
     assert not called.exists()

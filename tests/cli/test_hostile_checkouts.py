@@ -142,10 +142,27 @@ def test_what_a_variable_of_a_checkout_loads_is_loaded_for_no_command_that_looks
 
 @pytest.mark.quick(2)
 @pytest.mark.parametrize("command", ["pending", "enable", "show", "learn", "ci"])
-def test_a_code_generator_of_a_checkout_is_refused(machine: PersonsMachine, command: str) -> None:
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "'-Zcodegen-backend=LIBRARY'",
+        "'-A', '-L', '-gZcodegen-backend=LIBRARY'",
+        "'@flags'",
+        "'--print=cfg=CALLED'",
+    ],
+    ids=["plain", "behind-others", "in-a-file", "written"],
+)
+def test_flags_of_a_checkout_that_load_or_write_are_refused(
+    machine: PersonsMachine, command: str, flags: str
+) -> None:
     library, called = _library(machine)
-    flags = f"[build]\nrustflags = ['-Zcodegen-backend={library}']\n"
-    _configure(machine, f"{flags}[env]\nRUSTC_BOOTSTRAP = '1'\n")
+    (machine.workspace / "flags").write_text(f"-Zcodegen-backend={library}\n")
+    named = flags.replace("LIBRARY", str(library)).replace("CALLED", str(called))
+    _configure(machine, f"[build]\nrustflags = [{named}]\n[env]\nRUSTC_BOOTSTRAP = '1'\n")
+    machine.cargo("metadata", "--format-version", "1")
+    assert called.exists()  # Or the test is void.
+    called.unlink()
+    (machine.workspace / "target/.rustc_info.json").unlink(missing_ok=True)
     _try(machine, command, told="`build.rustflags` of Cargo's configuration in")
     assert not called.exists()
 
