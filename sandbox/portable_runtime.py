@@ -61,15 +61,18 @@ class PortableRuntime:
         numbers: Mapping[str, int] = syscall_numbers.table()
         abi = min(probe().landlock_abi, self.cap)
         arch = os.uname().machine
+        light = light_filter(arch, numbers)
         return RuntimeSetup(
             runtime=self.name,
             kernel=os.uname().release,
             landlock_abi=abi,
             filter=seccomp.build(arch, numbers, syscall_table.recorded()),
-            light_filter=light_filter(arch, numbers),
+            light_filter=light,
             look_filter=seccomp.build(arch, numbers, syscall_table.recorded(), looks=True),
             light_look_filter=light_filter(arch, numbers, looks=True),
-            calls=seccomp.stopping(numbers, syscall_table.recorded(), looks=True),
+            calls=seccomp.stopping(
+                numbers, syscall_table.recorded(), light=bool(light), looks=True
+            ),
             left_open=self.left_open(abi),
             starter=start_programs.starter(),
         )

@@ -67,11 +67,7 @@ def build(
     # Calls of another architecture have other numbers: x86 programs on x86-64 by `int 0x80`. On
     # aarch64 their registers have another layout, which the recorder does not know.
     answer = refused(errno.ENOSYS) | FOREIGN if arch == "x86_64" else guarded(errno.ENOSYS)
-    cases = _cases(recorded, looks=looks)
-    if light:
-        usual = (FilterCase(ALLOW),)
-        cases |= {name: (*first, *cases.get(name, usual)) for name, first in LIGHT.items()}
-    return assemble(arch, numbers, cases, foreign=answer)
+    return assemble(arch, numbers, _cases(recorded, light=light, looks=looks), foreign=answer)
 
 
 def assemble(
@@ -114,24 +110,34 @@ def assemble(
 
 
 def stopping(
-    numbers: Mapping[str, int], recorded: Collection[str], *, looks: bool = False
+    numbers: Mapping[str, int],
+    recorded: Collection[str],
+    *,
+    light: bool = False,
+    looks: bool = False,
 ) -> dict[int, str]:
     """Name the calls that stop for the recorder at least sometimes, by their numbers."""
     return {
         numbers[name]: name
-        for name, cases in _cases(recorded, looks=looks).items()
+        for name, cases in _cases(recorded, light=light, looks=looks).items()
         if name in numbers and any(case.answer & 0xFFFF0000 == RET_TRACE for case in cases)
     }
 
 
-def _cases(recorded: Collection[str], *, looks: bool) -> dict[str, tuple[FilterCase, ...]]:
+def _cases(
+    recorded: Collection[str], *, light: bool, looks: bool
+) -> dict[str, tuple[FilterCase, ...]]:
     """List every call that has a rule; each list of cases ends with one that needs nothing."""
     cases: dict[str, tuple[FilterCase, ...]] = dict(LOOKS) if looks else {}
     for answer, names in REFUSED_ALWAYS.items():
         cases |= dict.fromkeys(names, (FilterCase(answer),))
     for name, some in BY_ARGUMENTS.items():
         cases[name] = (*some, FilterCase(RECORD if name in recorded else ALLOW))
-    return dict.fromkeys(set(recorded) - cases.keys(), (FilterCase(RECORD),)) | cases
+    cases |= dict.fromkeys(set(recorded) - cases.keys(), (FilterCase(RECORD),))
+    if light:
+        usual = (FilterCase(ALLOW),)
+        cases |= {name: (*first, *cases.get(name, usual)) for name, first in LIGHT.items()}
+    return cases
 
 
 def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:

@@ -442,9 +442,9 @@ def test_light_observation_opens_what_is_in_folders_and_keeps_their_page() -> No
         *((first, 1, 0, 24), (first, 1, page, 25), (first, 1, page, 24 | 1 << 32)),
     ):
         assert answer("openat2", *wrong) == RECORD
-    low, high = (0, 1, page - 1, page, page + 0xFFF), (2 * page, 1 << 32, 1 << 32 | page)
-    low += 1 << 57 | page, 0x3F << 57 | page, 1 << 62  # As a processor with tags takes them.
-    high += 1 << 56 | page, 1 << 63 | page
+    tagged = 1 << 57 | page, 0x3F << 57 | page, 1 << 62  # As a processor with tags takes them.
+    low = 0, 1, page - 1, page, page + 0xFFF, *tagged
+    high = 2 * page, 1 << 32, 1 << 32 | page, 1 << 56 | page, 1 << 63 | page
     kept = "silent EPERM"
     for name in ("munmap", "mprotect", "pkey_mprotect", "mremap", "remap_file_pages"):
         assert {answer(name, address, 4096) for address in low} == {kept}
