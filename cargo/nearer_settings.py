@@ -32,6 +32,7 @@ _LOADERS = ("LD_", "GCONV_PATH")  # ld.so(8), ENVIRONMENT; iconv(1)
 _SHELLS = ("BASH_FUNC_", "SHELLOPTS")  # bash(1): sh is bash on many machines.
 _SEARCH = "PATH"  # In which a compiler is looked for that is named by a word.
 _PROXIED = ("RUSTUP_HOME", "RUSTUP_TOOLCHAIN")  # What a proxy of rustup starts, the rustup book.
+_LOG = "RUSTC_LOG_OUTPUT_TARGET"  # The file that rustc empties and logs to, rustc_log.
 _DESCRIBED = "RUST_TARGET_PATH"  # Where rustc looks for NAME.json of a target, rustc_target.
 
 
@@ -131,6 +132,8 @@ def _of_variable(name: str) -> str:
         return "has a shell run it before anything is held"
     if name in _PROXIED:
         return "leads rustup to another compiler before anything is held"
+    if name == _LOG:
+        return "has the compiler empty a file before anything is held"
     if name == _DESCRIBED:
         return "leads the compiler to targets that may name code generators, loaded unheld"
     if name == _SEARCH:

@@ -61,6 +61,7 @@ def test_a_file_that_the_compiler_writes_when_it_is_asked_is_found(tmp_path: Pat
     [
         *((name, True) for name in ("LD_AUDIT", "GCONV_PATH", "BASH_FUNC_read%%", "SHELLOPTS")),
         *((name, True) for name in ("RUSTUP_TOOLCHAIN", "RUSTUP_HOME", "PATH")),
+        *(("RUSTC_LOG_OUTPUT_TARGET", True), ("RUSTC_LOG", False), ("RUSTC_BOOTSTRAP", False)),
         *((name, False) for name in ("RUSTUP_DIST_SERVER", "LDFLAGS", "SHELL", "CC", "MY_PATH")),
     ],
 )

@@ -141,6 +141,23 @@ def test_what_a_variable_of_a_checkout_loads_is_loaded_for_no_command_that_looks
 
 
 @pytest.mark.quick(2)
+@pytest.mark.parametrize("command", ["pending", "enable", "show", "status"])
+def test_a_file_that_a_checkout_has_rustc_log_to_stays_as_it_is(
+    machine: PersonsMachine, command: str
+) -> None:
+    machine.cargo("generate-lockfile")
+    kept = machine.home / "keys"
+    _configure(machine, f"[env]\nRUSTC_LOG_OUTPUT_TARGET = '{kept}'\n")
+    machine.cargo("metadata", "--format-version", "1")
+    assert kept.exists()  # Or the test is void.
+    kept.write_text("kept")
+    (machine.workspace / "target/.rustc_info.json").unlink(missing_ok=True)
+    found = _try(machine, command)
+    assert kept.read_text() == "kept"
+    assert command != "show" or "cannot read" not in found
+
+
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("command", ["pending", "enable", "show", "learn", "ci"])
 @pytest.mark.parametrize(
     "flags",

@@ -98,6 +98,23 @@ def test_nothing_is_loaded_while_always_on(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "is_refused"), [("RUSTC_LOG_OUTPUT_TARGET", True), ("RUSTC_LOG", False)]
+)
+def test_rustc_logs_to_no_file_while_always_on(
+    checkout: Checkout, name: str, *, is_refused: bool
+) -> None:
+    kept = checkout.machine.home / "keys"
+    kept.write_text("kept")
+    checkout.machine.enable()
+    checkout.sets(name, str(kept))
+    built = checkout.machine.cargo("build")
+    assert kept.read_text() == "kept"
+    assert (built.returncode != 0) == is_refused, built.stderr
+    assert not is_refused or f"`{name}` in `[env]` of" in built.stderr
+
+
+@pytest.mark.slow
 def test_what_was_accepted_is_loaded_by_what_is_held_alone(checkout: Checkout) -> None:
     checkout.sets("LD_PRELOAD", "LIBRARY")
     checkout.machine.enable()
