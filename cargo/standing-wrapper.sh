@@ -14,13 +14,14 @@
 #   BUILDPERM_PART     what is called in the folder
 #   BUILDPERM_ENTERED  a program has started this, and set aside what a loader obeys: entry.c
 #
+# A shell passes on what it makes of a variable that was exported: so its own are `our_…`.
 # Nothing is forked on the way that nearly every call takes.
 
 [ "$BUILDPERM_ENTERED" ] || unset BUILDPERM_ASIDE BUILDPERM_DIFFERS
 give_back() { # Names are what a shell can write: the program has looked at them.
-    for name in ${BUILDPERM_ASIDE:-}; do
-        eval "export $name=\"\$BUILDPERM_ASIDE_$name\""
-        unset "BUILDPERM_ASIDE_$name"
+    for our_name in ${BUILDPERM_ASIDE:-}; do
+        eval "export $our_name=\"\$BUILDPERM_ASIDE_$our_name\""
+        unset "BUILDPERM_ASIDE_$our_name"
     done
     unset BUILDPERM_ASIDE BUILDPERM_DIFFERS
 }
@@ -38,9 +39,9 @@ pass() {
 prepare() {
     (unset LD_LIBRARY_PATH && exec "$BUILDPERM_PYTHON" -I "$BUILDPERM_HOLD" "$BUILDPERM_ON" \
         "$PPID" "$@" >&2) && return
-    status=$?
-    [ "$status" -eq 23 ] || printf '%s\n' "buildperm: cannot hold this build: \
-\`$BUILDPERM_PYTHON\` ended with $status" "  Install buildperm again where it was, and run \
+    our_status=$?
+    [ "$our_status" -eq 23 ] || printf '%s\n' "buildperm: cannot hold this build: \
+\`$BUILDPERM_PYTHON\` ended with $our_status" "  Install buildperm again where it was, and run \
 \`buildperm enable\`; or switch it off by removing" "  \`rustc-wrapper\` and \`rustdoc\` from \
 $BUILDPERM_CONFIGURATION." >&2
     exit 23
@@ -61,17 +62,17 @@ case " $* " in
 *)
     [ "$BUILDPERM_PART" = buildperm-rustdoc ] || is_compiler "$1" || prepare --asked
     [ -z "${BUILDPERM_DIFFERS:-}" ] || prepare --asked # A project has rustc load something.
-    before=
-    for word; do # It may load a code generator, or write a file: `cargo.asked_flags`.
-        case $before$word in
+    our_before=
+    for our_word; do # It may load a code generator, or write a file: `cargo.asked_flags`.
+        case $our_before$our_word in
         *codegen[-_]backend=*.* | *.json | --sysroot | --sysroot=* | --print*=*=* | --print\ *=* | \
             *self[-_]profile | *self[-_]profile=*)
             prepare --asked "$@"
             break
             ;;
         esac
-        before=
-        [ "$word" != --print ] || before="--print "
+        our_before=
+        [ "$our_word" != --print ] || our_before="--print "
     done
     pass "$@"
     ;;
@@ -79,20 +80,20 @@ esac
 unset BUILDPERM_SESSION BUILDPERM_SERVER
 
 # proc_pid_stat(5), (4) ppid and (22) starttime
-started() { parent=$2 && shift 19 && run=$BUILDPERM_ON/run/$process-$1; }
+started() { our_parent=$2 && shift 19 && our_run=$BUILDPERM_ON/run/$our_process-$1; }
 look() {
-    IFS= read -r line <"/proc/$process/stat" || return
+    IFS= read -r our_line <"/proc/$our_process/stat" || return
     set -f
-    started ${line##*) }
+    started ${our_line##*) }
     set +f
 }
 find_run() { # Another wrapper may have called, and one that: then Cargo is the parent of the first.
-    process=$PPID
+    our_process=$PPID
     for _ in 1 2 3; do
         look || return
-        [ ! -r "$run/$BUILDPERM_PART" ] || return 0
-        [ ! "/proc/$process/exe" -ef "${CARGO:-/nowhere}" ] || return
-        process=$parent
+        [ ! -r "$our_run/$BUILDPERM_PART" ] || return 0
+        [ ! "/proc/$our_process/exe" -ef "${CARGO:-/nowhere}" ] || return
+        our_process=$our_parent
     done
     return 1
 }
@@ -102,19 +103,19 @@ prepare_run() {
     printf '%s\n' "buildperm: cannot hold this build: another wrapper hides which Cargo calls" >&2
     exit 23
 }
-run=
+our_run=
 find_run || prepare_run "$@"
-target=
-[ ! -r "$run/target" ] || IFS= read -r target <"$run/target"
+our_target=
+[ ! -r "$our_run/target" ] || IFS= read -r our_target <"$our_run/target"
 case " $* " in
 *" --out-dir "*)
     case " $* " in
-    *" --out-dir $target/"*) ;;
+    *" --out-dir $our_target/"*) ;;
     # One Cargo may build in several target directories: `cargo install` of several crates.
-    *) [ -z "$target" ] || prepare_run "$@" ;;
+    *) [ -z "$our_target" ] || prepare_run "$@" ;;
     esac
     ;;
 esac
-if [ -r "$run.server" ]; then IFS= read -r BUILDPERM_SERVER <"$run.server" && export BUILDPERM_SERVER; fi
+if [ -r "$our_run.server" ]; then IFS= read -r BUILDPERM_SERVER <"$our_run.server" && export BUILDPERM_SERVER; fi
 give_back
-. "$run/$BUILDPERM_PART"
+. "$our_run/$BUILDPERM_PART"

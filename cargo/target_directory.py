@@ -44,9 +44,9 @@ _GIVEN_BACK = b"""\
 unset BUILDPERM_LIBRARIES"""
 """What Cargo has rustc look through for libraries: env(1) has kept it from the shell."""
 _ASIDE = b"""\
-for name in ${BUILDPERM_ASIDE:-}; do
-    eval "export $name=\\"\\$BUILDPERM_ASIDE_$name\\""
-    unset "BUILDPERM_ASIDE_$name"
+for our_name in ${BUILDPERM_ASIDE:-}; do
+    eval "export $our_name=\\"\\$BUILDPERM_ASIDE_$our_name\\""
+    unset "BUILDPERM_ASIDE_$our_name"
 done
 unset BUILDPERM_ASIDE BUILDPERM_DIFFERS"""
 """What the program before the script has set aside is given back: `supervisor/starting/entry.c`."""

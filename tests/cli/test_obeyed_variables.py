@@ -165,3 +165,33 @@ def test_names_that_are_no_names_are_not_given_to_a_shell(checkout: Checkout) ->
     built = checkout.machine.cargo("build")
     assert built.returncode == 0, built.stderr
     assert not called.exists()
+
+
+_NAMES = ("target", "crate", "run", "name", "line", "process", "folder", "place", "how", "program")
+_SEEN = """
+fn main() {
+    let seen = [SEEN];
+    assert!(seen.iter().all(|each| *each == "as it is"), "{seen:?}");
+}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_always_on", [True, False])
+def test_variables_reach_the_compiler_whatever_their_names(
+    checkout: Checkout, *, is_always_on: bool
+) -> None:
+    """A shell changes an exported variable where it uses the name for itself."""
+    seen = _SEEN.replace("SEEN", ", ".join(f'env!("{name}")' for name in _NAMES))
+    workspace = checkout.machine.workspace
+    (workspace / "src/main.rs").write_text(seen)
+    (workspace / "build.rs").write_text(seen)
+    (workspace / ".cargo").mkdir(exist_ok=True)
+    told = "".join(f"{name} = 'as it is'\n" for name in _NAMES)
+    (workspace / ".cargo/config.toml").write_text(f"[env]\n{told}")
+    if is_always_on:
+        checkout.machine.enable()
+        ran = checkout.machine.cargo("run")
+    else:
+        ran = checkout.machine.buildperm("ci", "--", "build")
+    assert ran.returncode == 0, ran.stderr
