@@ -26,6 +26,7 @@ def test_nobody_is_asked_where_macros_could_draw_a_question(
         toolchain=None,
         environment={},
         configuration=anything(rustc_wrapper=""),
+        arguments=anything(command="build"),
     )
     session = standing_build.session_of(
         project,
