@@ -280,7 +280,7 @@ fn main() {
     assert refused.stderr.count("`buildperm review` lets you decide") == 1
     assert "none.txt" not in refused.stderr
     pending = machine.buildperm("pending")
-    assert "lib 0.1.0: read $WORKSPACE/notes.txt" in pending.stdout
+    assert "lib 0.1.0: look at $WORKSPACE/notes.txt" in pending.stdout
     machine.loot()
 
     manifest = machine.workspace / "Cargo.toml"
