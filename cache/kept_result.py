@@ -31,6 +31,9 @@ VERSION = 1
 CANDIDATE, CONFIRMED, UNSTABLE = "candidate", "confirmed", "unstable"
 """Seen once; seen twice, with another number of processors and later; or not the same twice."""
 
+TIMES_OF_FILES, TIMES_OF_FOLDERS = 1, 2
+"""Bits: when files were written, and when what folders list was changed."""
+
 FILE, FOLDER, LINK = "file", "folder", "link"
 """    file    path, permissions, digest, size, 1 if it has tokens
     folder  path, permissions
@@ -63,7 +66,7 @@ class KeptResult:
         self.made_s = 0  # When: time.time.
         self.took_ns = 0  # How long the run took.
         self.jobs = 0  # NUM_JOBS of the run.
-        self.times_free = 0  # 1: the same came of it when files had been written at other times.
+        self.times_free = 0  # The same came of it at other times, of files or folders: bits.
         self.key: dict[str, str] = {}  # The parts of its static key: see static_key.
         self.places: dict[str, str] = {}  # Where it was made, in notation.
         self.free: list[str] = []  # Places that were elsewhere when the same came of it.

@@ -20,7 +20,7 @@ from buildperm.tracer.recorder.location import open_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import TypeAlias
 
     from buildperm.cache.path_tokens import PathTokens
@@ -29,17 +29,19 @@ if TYPE_CHECKING:
     """Kind, path, and what was found there; see below."""
 
 FILE, LISTING, ABSENT, LINK, LOOK, KERNEL = "file", "listing", "absent", "link", "look", "kernel"
+FOLDER = "folder"
 """Kinds, with what follows the path:
 
     file     permissions, digest, size, modified, device, inode, changed
     listing  permissions, digest, size, modified, device, inode, changed
     absent
     link     its text, with tokens, as encoded
-    look     mode, size, modified (both 0 but for files)
+    look     mode, size, modified; of a folder links instead of size; both 0 of anything else
+    folder   a folder, and no link to one: `..` leads out of it
     kernel   digest of what a file or folder of /proc or /sys says
 """
 
-FIELDS = {FILE: 9, LISTING: 9, ABSENT: 2, LINK: 3, LOOK: 5, KERNEL: 3}
+FIELDS = {FILE: 9, LISTING: 9, ABSENT: 2, LINK: 3, LOOK: 5, KERNEL: 3, FOLDER: 2}
 """How long an input is, by its kind; all but the first three fields are numbers."""
 
 _TICK_NS = 20_000_000  # Times of files are as coarse as the kernel's clock: two ticks at 100 Hz.
@@ -47,11 +49,22 @@ _LINKS_MOST = 40  # path_resolution(7)
 _KERNEL_MOST = 1 << 20  # Bytes that are read of a file of the kernel's.
 _ABSENT = (ENOENT, ENOTDIR)
 
-# What says how the machine is doing: as a clock does, it says something else each time.
-_GAUGES = frozenset(
-    b"cpuinfo diskstats interrupts loadavg meminfo pressure schedstat slabinfo softirqs stat "
-    b"uptime vmstat zoneinfo".split()
+# What of these stays the same is part of the key: processors and memory. The rest is a gauge.
+_GAUGES = frozenset((b"cpuinfo", b"meminfo"))
+# These say what else the machine is doing, as a clock does: something else each time.
+_CLOCKS = frozenset(
+    b"diskstats interrupts loadavg pressure schedstat slabinfo softirqs stat uptime vmstat "
+    b"zoneinfo".split()
 )
+# Of the process itself: what it has made of itself, and what else is part of the key.
+_OF_ITSELF = frozenset(
+    b"attr auxv cmdline comm coredump_filter environ exe fd fdinfo limits maps personality smaps "
+    b"smaps_rollup stat statm status syscall task timerslack_ns wchan".split()
+)
+_AS_SUPERVISOR = frozenset((b"cgroup", b"mountinfo", b"mounts"))  # It is where its script is.
+# In memory, pages are never written back. So who has mapped a file changes its times but once.
+_UNTIMED = frozenset((b"tmpfs", b"ramfs", b"hugetlbfs"))
+_NEAR_NS = 1_000_000_000  # So near to each other, files may have been written at once.
 _DEVICES = frozenset(
     b"fd full null ptmx pts random shm stderr stdin stdout tty urandom zero".split()
 )
@@ -116,6 +129,8 @@ class RunInputs:
             self._add_signed(FILE, real, about, _content(real))
             path = _interpreter(real)
             if not path.startswith(b"/"):
+                if path:
+                    self._refuse(real, "names a program by a relative path")
                 return
 
     def _led(self, path: bytes) -> bytes:
@@ -137,6 +152,8 @@ class RunInputs:
             if name in (b"", b"."):
                 continue
             if name == b"..":
+                if current and not self._is_folder(current):
+                    return b""
                 current = current.rpartition(b"/")[0]
                 continue
             place = current + b"/" + name
@@ -152,7 +169,7 @@ class RunInputs:
                 return b""
             if target.startswith(b"/"):
                 current = b""
-                if self._is_of_process(target):
+                if self._is_of_process(b"/".join([target, *reversed(pending)])):
                     return b""
             pending += target.split(b"/")[::-1]
         current = current or b"/"
@@ -184,20 +201,42 @@ class RunInputs:
     def _is_own(self, path: bytes) -> bool:
         return any(path == own or path.startswith(own + b"/") for own in self._own)
 
-    def _is_of_process(self, path: bytes) -> bool:
-        """Tell whether a path is about a process, or says how the machine is doing.
-
-        Where it leads from there, the kernel says of each file that was opened.
-        """
-        if not path.startswith(b"/proc/"):
-            return False
-        first, _, rest = path[6:].partition(b"/")
-        if first in (b"self", b"thread-self") or first.isdigit():
-            parts = rest.split(b"/")
-            if b"root" in parts[:3] or b"cwd" in parts[:3]:
-                self._refuse(path, "leads through a process")
+    def _is_folder(self, place: bytes) -> bool:
+        """Add that `place`, which is no link, is a folder; else what it is, where the way ends."""
+        if self._is_own(place):
             return True
-        return first in _GAUGES
+        about = self._about(place)
+        if about is None:
+            return False
+        if not stat.S_ISDIR(about.st_mode):
+            self._add_look(place, about)
+            return False
+        self._add(FOLDER, place)
+        return True
+
+    def _is_of_process(self, path: bytes) -> bool:
+        """Tell whether a path is about the process itself, or says how the machine is doing.
+
+        Where it leads from there, the kernel says of each file that was opened; of what was looked
+        at through there, nobody does.
+        """
+        parts = [part for part in path.split(b"/") if part not in (b"", b".")]
+        if parts[:1] != [b"proc"] or len(parts) < 2:
+            return False
+        first, rest = parts[1], parts[2:]
+        if first in _CLOCKS:
+            self._refuse(path, "says what the machine is doing")
+            return True
+        if first not in (b"self", b"thread-self") and not first.isdigit():
+            return first in _GAUGES
+        if rest[:1] == [b"task"]:
+            rest = rest[2:]  # Each thread has the same again.
+        if rest in ([each] for each in _AS_SUPERVISOR):
+            place = b"/proc/self/" + rest[0]
+            self._add(KERNEL, place, _said_by_kernel(place))
+        elif rest and (rest[0] not in _OF_ITSELF or len(rest) > 2 or b".." in rest):
+            self._refuse(path, "leads through a process, or tells of more than itself")
+        return True
 
     def _is_plain_device(self, real: bytes) -> bool:
         parts = real.split(b"/")
@@ -214,6 +253,8 @@ class RunInputs:
         if stat.S_ISREG(about.st_mode):
             self._check_age(real, about)
             self._add(LOOK, real, about.st_mode, about.st_size, about.st_mtime_ns)
+        elif stat.S_ISDIR(about.st_mode):
+            self._add(LOOK, real, about.st_mode, about.st_nlink, about.st_mtime_ns)
         else:
             self._add(LOOK, real, _looked_mode(about), 0, 0)
 
@@ -249,11 +290,13 @@ class RunInputs:
 class InputComparison:
     """How what a run depended on is now."""
 
-    __slots__ = ("difference", "is_slow", "times")
+    __slots__ = ("difference", "folder_times", "is_slow", "looked", "times")
 
     def __init__(self) -> None:
         self.difference = ""  # What is not as it was, in a sentence; empty if nothing is.
         self.times = ""  # The first path of which nothing but the time of its change differs.
+        self.folder_times = ""  # The same of folders that were only looked at.
+        self.looked: list[tuple[str, int, int]] = []  # Files, with their times then and now.
         self.is_slow = False  # Something had to be read: signatures are of another time or place.
 
 
@@ -274,7 +317,26 @@ def compare(inputs: Iterable[Input], tokens: PathTokens) -> InputComparison:
         if why:
             compared.difference = f"{each[1]} {why}"
             break
+    else:
+        compared.difference = _reordered(compared.looked)
     return compared
+
+
+def _reordered(looked: list[tuple[str, int, int]]) -> str:
+    """Name a file that is no longer older or newer than another one as it was, as for make.
+
+    What was written at once, as by a checkout, may come in any order within a moment.
+    """
+    for path, before, now in looked:
+        if before == now:
+            continue
+        for _, other_before, other_now in looked:
+            then, since = before - other_before, now - other_now
+            is_turned = then * since < 0
+            is_one_level = (then == 0) != (since == 0)
+            if is_turned or (is_one_level and max(abs(then), abs(since)) >= _NEAR_NS):
+                return f"{path} was written in another order"
+    return ""
 
 
 def _compared(each: Input, path: bytes, compared: InputComparison, tokens: PathTokens) -> str:
@@ -299,14 +361,20 @@ def _compared(each: Input, path: bytes, compared: InputComparison, tokens: PathT
             return "" if _said_by_kernel(path) == each[2] else "says something else"
         case "look":
             about = os.lstat(path)
-            is_file = stat.S_ISREG(about.st_mode)
+            is_file, is_folder = stat.S_ISREG(about.st_mode), stat.S_ISDIR(about.st_mode)
             if _looked_mode(about) != each[2]:
                 return "has another kind or other permissions"
             if is_file and about.st_size != each[3]:
                 return "has another size"
-            if is_file and about.st_mtime_ns != each[4]:
-                compared.times = compared.times or str(each[1])
+            if is_file:
+                compared.looked.append((str(each[1]), int(each[4]), about.st_mtime_ns))
+                if about.st_mtime_ns != each[4]:
+                    compared.times = compared.times or str(each[1])
+            elif is_folder and [about.st_nlink, about.st_mtime_ns] != each[3:]:
+                compared.folder_times = compared.folder_times or str(each[1])
             return ""
+        case "folder":
+            return "" if stat.S_ISDIR(os.lstat(path).st_mode) else "is no folder now"
         case kind:
             return _compared_content(kind == FILE, each, path, compared)
 
@@ -324,7 +392,7 @@ def _compared_content(is_file: bool, each: Input, path: bytes, compared: InputCo
     if stat.S_IMODE(about.st_mode) != each[2]:
         return "has other permissions"
     now = _signature(about)
-    if list(now) == each[4:]:
+    if list(now) == each[4:] and (not is_file or _keeps_times(about.st_dev)):
         return ""
     if is_file and now[0] != each[4]:
         return "holds something else"
@@ -361,6 +429,29 @@ def _signature(about: os.stat_result) -> tuple[int, ...]:
     return about.st_size, about.st_mtime_ns, about.st_dev, about.st_ino, about.st_ctime_ns
 
 
+_untimed: list[frozenset[int]] = []  # Devices, once they have been looked up.
+
+
+def _keeps_times(device: int) -> bool:
+    """Tell whether the times of a file say that it was written to, however it was."""
+    if not _untimed:
+        try:
+            with open("/proc/self/mountinfo", "rb") as file:
+                _untimed.append(frozenset(_untimed_devices(file.read())))
+        except OSError:
+            return False
+    return device not in _untimed[0]
+
+
+def _untimed_devices(mountinfo: bytes) -> Iterator[int]:
+    """Yield the devices whose files keep no times: proc_pid_mountinfo(5)."""
+    for line in mountinfo.splitlines():
+        fields, _, rest = line.partition(b" - ")
+        if rest.split(b" ", 1)[0] in _UNTIMED:
+            major, _, minor = fields.split()[2].partition(b":")
+            yield os.makedev(int(major), int(minor))
+
+
 def _content(path: bytes) -> str | OSError:
     try:
         file = open_regular_file(path)
@@ -373,13 +464,13 @@ def _content(path: bytes) -> str | OSError:
 
 
 def listing(path: bytes) -> str | OSError:
-    """Return the digest of what a folder lists: names, and what kind each is."""
+    """Return the digest of what a folder lists: names, what kind each is, and in which order."""
     try:
         with os.scandir(path) as entries:
-            names = sorted(
+            names = [
                 (each.name, b"l" if each.is_symlink() else b"d" if each.is_dir() else b"f")
                 for each in entries
-            )
+            ]
     except OSError as error:
         return error
     return digest.of_parts(part for entry in names for part in entry)
@@ -412,7 +503,8 @@ def _interpreter(path: bytes) -> bytes:
         try:
             head = os.read(file, 4096)
             if head.startswith(b"#!"):
-                return (head[2:].split(b"\n", 1)[0].split() or [b""])[0]
+                line = head[2:].split(b"\n", 1)[0].replace(b"\t", b" ").strip(b" ")
+                return line.split(b" ", 1)[0]
             return _loader(file, head)
         finally:
             os.close(file)

@@ -18,7 +18,14 @@ import stat
 import time
 
 from buildperm.cache import digest, static_key
-from buildperm.cache.kept_result import CANDIDATE, CONFIRMED, UNSTABLE, KeptResult
+from buildperm.cache.kept_result import (
+    CANDIDATE,
+    CONFIRMED,
+    TIMES_OF_FILES,
+    TIMES_OF_FOLDERS,
+    UNSTABLE,
+    KeptResult,
+)
 from buildperm.cache.output_copy import NotKeptError, OutputTaker, put_back, told
 from buildperm.cache.path_tokens import PathTokens
 from buildperm.cache.result_store import FolderStore, StoreError
@@ -74,7 +81,12 @@ class _Near:
         self.elsewhere = elsewhere  # Places that are others here.
 
     def is_exact(self) -> bool:
-        return not self.elsewhere and (not self.compared.times or bool(self.result.times_free))
+        return not self.elsewhere and not self.times() & ~self.result.times_free
+
+    def times(self) -> int:
+        """Say of what nothing but times differ, in bits of `KeptResult.times_free`."""
+        files, folders = self.compared.times, self.compared.folder_times
+        return TIMES_OF_FILES * bool(files) | TIMES_OF_FOLDERS * bool(folders)
 
 
 class CachedRun:
@@ -359,7 +371,7 @@ class CachedRun:
                 why = "it ran a moment ago, and has to be seen to do the same later"
             elif known.content() == made.content():
                 known.state = CONFIRMED
-                known.times_free |= bool(near.compared.times)
+                known.times_free |= near.times()
                 known.free = sorted({*known.free, *near.elsewhere})
                 known.bound = sorted({*known.bound, *made.bound})
                 known.inputs = _union(known.inputs, made.inputs)
@@ -393,7 +405,8 @@ def _why_near(near: _Near) -> str:
         return "it was seen once, and has to be seen to do the same later"
     if near.elsewhere:
         return f"${near.elsewhere[0]} is elsewhere than in any run that did the same"
-    return f"{near.compared.times} was written at another time"
+    named = near.compared.times or near.compared.folder_times
+    return f"{named} was written at another time"
 
 
 def _date(result: KeptResult) -> str:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildperm.cache.path_tokens import PathTokens
-from buildperm.cache.run_inputs import RunInputs, compare, renewed
+from buildperm.cache.run_inputs import RunInputs, compare, listing, renewed
 
 if TYPE_CHECKING:
     from buildperm.cache.run_inputs import Input
@@ -26,6 +29,7 @@ def place(tmp_path: Path) -> Path:
         (top / folder).mkdir(parents=True)
     (top / "include/a.h").write_text("one")
     (top / "looked").write_text("at")
+    (top / "bin/back").symlink_to("../looked/../include")
     for version in "12":
         (top / f"versions/{version}/data").write_text("same in both")
     (top / "current").symlink_to("versions/1")
@@ -47,6 +51,8 @@ def collected(place: Path) -> RunInputs:
     inputs.add_opened(at + b"/include")
     inputs.add_opened(at + b"/bin/../current/data")
     inputs.add_looked(at + b"/looked")
+    inputs.add_looked(at + b"/looked/../include")
+    inputs.add_looked(at + b"/versions/../bin/back")
     inputs.add_looked(at + b"/absent/deep")
     inputs.add_looked(at + b"/include/b.h")
     inputs.add_executed(at + b"/tool")
@@ -84,6 +90,16 @@ def _unlinked(link: Path, folder: Path) -> None:
     shutil.copytree(folder, link)
 
 
+def _moved(folder: Path, to: Path) -> None:
+    folder.rename(to)
+    folder.symlink_to(to)
+
+
+def _made(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 CHANGES: dict[str, Callable[[Path], object]] = {
     "another content of the same size, dated back": lambda at: _replace(at / "include/a.h", "two"),
     "more content": lambda at: (at / "include/a.h").write_text("longer"),
@@ -95,6 +111,8 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a folder that was not there": lambda at: (at / "absent").mkdir(),
     "a program that was not there": lambda at: (at / "bin/gone").write_text(""),
     "a link to the same elsewhere": lambda at: _relink(at / "current", "versions/2"),
+    "a link instead of a folder, before `..`": lambda at: _moved(at / "versions", at / "aside"),
+    "a folder instead of a file, before `..`": lambda at: _made(at / "looked"),
     "a folder instead of a link": lambda at: _unlinked(at / "current", at / "versions/1"),
     "a larger file that was looked at": lambda at: (at / "looked").write_text("larger"),
     "an interpreter behind a link": lambda at: _relink(at / "sh", "looked"),
@@ -127,6 +145,82 @@ def test_a_file_that_was_only_touched_is_told_apart(place: Path, name: str) -> N
 
     compared = compare(inputs, tokens_of(place))
     assert (compared.difference, compared.times) == ("", f"$WORKSPACE/{name}")
+
+
+def test_a_folder_that_was_only_looked_at_has_times_of_its_own(place: Path) -> None:
+    inputs = RunInputs(tokens_of(place), [], time.time_ns() + LATER_NS)
+    inputs.add_looked(os.fsencode(place / "versions"))
+    links = (place / "versions").stat().st_nlink
+
+    (place / "versions/3").mkdir()
+
+    compared = compare(inputs.inputs(), tokens_of(place))
+    assert (compared.difference, compared.times) == ("", "")
+    assert compared.folder_times == "$WORKSPACE/versions"
+    assert inputs.inputs()[0][3] == links
+
+
+ORDERS = {
+    "newer than another one": ((10.0, 20.0), (30.0, 20.0), True),
+    "older than another one": ((30.0, 20.0), (10.0, 20.0), True),
+    "as new as another one": ((10.0, 20.0), (20.0, 20.0), True),
+    "no longer as new": ((20.0, 20.0), (30.0, 20.0), True),
+    "both later": ((10.0, 20.0), (30.0, 40.0), False),
+    "later, still the older one": ((10.0, 30.0), (20.0, 30.0), False),
+    "written at once, one a moment later": ((20.0, 20.0), (50.0, 50.1), False),
+    "written a moment apart, then at once": ((20.0, 20.1), (50.0, 50.0), False),
+}
+
+
+@pytest.mark.parametrize(("before", "now", "differs"), ORDERS.values(), ids=ORDERS)
+def test_what_make_would_tell_apart_is_another_result(
+    place: Path, before: tuple[float, float], now: tuple[float, float], differs: bool
+) -> None:
+    files = [place / "versions/1/data", place / "versions/2/data"]
+    for file, time_s in zip(files, before, strict=True):
+        os.utime(file, (time_s, time_s))
+    inputs = RunInputs(tokens_of(place), [], time.time_ns() + LATER_NS)
+    for file in files:
+        inputs.add_looked(os.fsencode(file))
+
+    for file, time_s in zip(files, now, strict=True):
+        os.utime(file, (time_s, time_s))
+
+    compared = compare(inputs.inputs(), tokens_of(place))
+    assert ("another order" in compared.difference) == differs
+    assert compared.times
+
+
+def test_another_order_of_names_is_another_listing(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "include/b.h").write_text("")
+    found = listing(os.fsencode(place / "include"))
+    with os.scandir(os.fsencode(place / "include")) as entries:
+        turned = list(entries)[::-1]
+
+    monkeypatch.setattr(os, "scandir", lambda _: contextlib.nullcontext(turned))
+
+    assert len(turned) > 1
+    assert listing(os.fsencode(place / "include")) != found
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no folder in memory")
+def test_what_is_written_through_a_mapping_in_memory_is_noticed() -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as top, open(f"{top}/file", "w+b") as file:
+        file.write(b"before")
+        file.flush()
+        with mmap.mmap(file.fileno(), 6) as mapped:
+            mapped[:1] = b"B"  # Only the first time a page is written to, the kernel notes it.
+            inputs = RunInputs(PathTokens({}), [], time.time_ns() + LATER_NS)
+            inputs.add_opened(os.fsencode(file.name))
+            assert compare(inputs.inputs(), PathTokens({})).difference == ""
+            about = os.stat(file.name)
+
+            mapped[:6] = b"after!"
+
+            assert os.stat(file.name).st_ctime_ns == about.st_ctime_ns
+            assert "holds something else" in compare(inputs.inputs(), PathTokens({})).difference
 
 
 def test_a_copy_elsewhere_is_the_same_and_has_other_times(place: Path, tmp_path: Path) -> None:
@@ -181,7 +275,10 @@ def test_what_is_gone_after_the_run_is_not_kept(place: Path) -> None:
     assert fresh.inputs() != inputs.inputs()
 
 
-@pytest.mark.parametrize("path", [b"/dev/null", b"/dev/urandom", b"/proc/self/maps", b"/proc/stat"])
+@pytest.mark.parametrize(
+    "path",
+    [b"/dev/null", b"/dev/urandom", b"/proc/self/maps", b"/proc/1/task/1/stat", b"/proc/meminfo"],
+)
 def test_what_says_something_else_each_time_is_no_input(path: bytes, place: Path) -> None:
     inputs = RunInputs(tokens_of(place), [], time.time_ns())
 
@@ -201,7 +298,40 @@ def test_settings_of_the_kernel_are_compared_by_what_they_say(place: Path) -> No
     assert compare([[*found[:2], "0" * 64]], tokens_of(place)).difference
 
 
-@pytest.mark.parametrize("path", [b"/proc/self/root/etc/passwd", b"/proc/self/cwd/x"])
+@pytest.mark.parametrize("name", [b"cgroup", b"mountinfo", b"mounts"])
+def test_where_a_process_is_counts(name: bytes, place: Path) -> None:
+    inputs = RunInputs(tokens_of(place), [], time.time_ns())
+
+    inputs.add_opened(b"/proc/%d/%b" % (os.getpid(), name))
+
+    (found,) = inputs.inputs()
+    assert found[:2] == ["kernel", f"/proc/self/{name.decode()}"]
+    assert compare([[*found[:2], "0" * 64]], tokens_of(place)).difference
+
+
+@pytest.mark.parametrize("name", [b"uptime", b"loadavg", b"stat", b"pressure/cpu"])
+def test_what_tells_the_time_is_not_kept(name: bytes, place: Path) -> None:
+    inputs = RunInputs(tokens_of(place), [], time.time_ns())
+
+    inputs.add_opened(b"/proc/" + name)
+
+    assert "what the machine is doing" in inputs.reason
+
+
+def test_a_relative_interpreter_is_not_kept(place: Path) -> None:
+    (place / "tool").write_text("#!sh -e\n")
+
+    assert "relative path" in collected(place).reason
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(b"/proc/self/root/etc/passwd", b"/proc/self/cwd/x", b"/proc/self/fd/3/x"),
+        *(b"/proc/././self/./fd/../fd/../cwd/x", b"/proc/self/task/1/cwd/x", b"/proc/self/net/dev"),
+        *(b"/dev/fd/3/x", b"/proc/1/fd/../cwd"),
+    ],
+)
 def test_what_leads_through_a_process_is_not_kept(path: bytes, place: Path) -> None:
     inputs = RunInputs(tokens_of(place), [], time.time_ns())
 
