@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
+_MOST_BLOB = 1 << 29  # Bytes; a recording is smaller, and so is what is kept of OUT_DIR.
+
 CANDIDATE, CONFIRMED, UNSTABLE = "candidate", "confirmed", "unstable"
 """Seen once; seen twice, with another number of processors and later; or not the same twice."""
 
@@ -132,7 +134,7 @@ def _of(kind: type, value: object) -> Any:  # noqa: ANN401 - of this kind
 
 
 def _number(value: object) -> int:
-    if type(value) is not int:
+    if type(value) is not int or abs(value) >= 1 << 63:
         raise ValueError("not a number")
     return value
 
@@ -165,7 +167,7 @@ def _left(value: object) -> Left:
 def _said(value: object) -> Said:
     if type(value) is not list or len(value) != 3 or not digest.is_one(value[0]):
         raise ValueError("not a blob")
-    if _number(value[1]) < 0 or value[2] not in (0, 1):
+    if not 0 <= _number(value[1]) <= _MOST_BLOB or value[2] not in (0, 1):
         raise ValueError("not a blob")
     return value
 

@@ -5,6 +5,7 @@ Part of the supervisor: standard library only, nothing heavy.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -22,6 +23,9 @@ MOST_BYTES = 256 << 20
 """More than this is not kept of one run."""
 
 MOST_FILES = 20_000
+
+_GIVEN = frozenset(("security.selinux", "system.posix_acl_access", "system.posix_acl_default"))
+"""Attributes that whatever is made in a folder has from there, or from the system."""
 
 _READ = open_flags("O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC")
 _WRITE = open_flags("O_WRONLY", "O_CREAT", "O_EXCL", "O_NOFOLLOW", "O_CLOEXEC")
@@ -48,22 +52,45 @@ class OutputTaker:
             NotKeptError: There is too much, or something that cannot be copied.
             OSError: Something cannot be read, or the store cannot take it.
         """
+        above_mode = os.stat(folder).st_mode
         for name in sorted(os.listdir(folder)):
             path, shown = folder + b"/" + name, above + encode(name)
             about = os.lstat(path)
+            self._check(path, shown, about, above_mode)
             if len(self.left) >= MOST_FILES:
                 raise NotKeptError(f"it has left more than {MOST_FILES:,} files")
             if stat.S_ISLNK(about.st_mode):
                 text = encode(self._tokens.tokens_for(os.readlink(path)))
                 self.left.append([LINK, shown, text])
             elif stat.S_ISDIR(about.st_mode):
-                self.left.append([FOLDER, shown, stat.S_IMODE(about.st_mode) & 0o777])
+                self.left.append([FOLDER, shown, about.st_mode & 0o777])
                 self.take(path, shown + "/")
             elif stat.S_ISREG(about.st_mode):
                 kept = self.keep(self._content(path, about.st_size))
                 self.left.append([FILE, shown, stat.S_IMODE(about.st_mode) & 0o777, *kept])
             else:
                 raise NotKeptError(f"`$OUT_DIR/{shown}` is neither a file nor a folder")
+
+    def _check(self, path: bytes, shown: str, about: os.stat_result, above_mode: int) -> None:
+        """Make sure that a copy would be the same.
+
+        Raises:
+            NotKeptError: It has more than contents and permissions.
+        """
+        inherited = stat.S_ISGID if stat.S_ISDIR(about.st_mode) else 0
+        special = about.st_mode & (stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX)
+        if special & ~(inherited & above_mode) or (above_mode & inherited) & ~special:
+            raise NotKeptError(f"`$OUT_DIR/{shown}` has a special permission")
+        if about.st_uid != os.geteuid():
+            raise NotKeptError(f"`$OUT_DIR/{shown}` belongs to somebody else")
+        try:
+            names = os.listxattr(path, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.EPERM):
+                raise
+            names = []
+        if set(names) - _GIVEN:
+            raise NotKeptError(f"`$OUT_DIR/{shown}` has attributes")
 
     def keep(self, content: bytes) -> Said:
         """Put a text or a file into the store, with tokens where it has no NUL character."""
@@ -105,7 +132,7 @@ def put_back(left: list[Left], folder: bytes, store: ResultStore, tokens: PathTo
             case _:
                 _make_file(path, int(each[2]), told(each[3:], store, tokens))
     for path, mode in reversed(closed):
-        os.chmod(path, mode)
+        os.chmod(path, mode | os.lstat(path).st_mode & stat.S_ISGID)  # As the folder above it.
 
 
 def told(said: Said, store: ResultStore, tokens: PathTokens) -> bytes:

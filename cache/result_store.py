@@ -16,6 +16,7 @@ import stat
 import zlib
 
 from buildperm.cache import digest, kept_result
+from buildperm.tracer.recorder.location import open_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class FolderStore:
         found = []
         for path in self._paths_below(key):
             try:
-                with open(path, "rb") as file:
+                with open(open_regular_file(path), "rb") as file:
                     content = file.read(_MOST_RESULT + 1)
                 result = kept_result.load(content)
             except (OSError, ValueError):
@@ -134,7 +135,7 @@ class FolderStore:
 
     def blob(self, named: str, size: int) -> bytes:
         """See `ResultStore`."""
-        with open(self._folder(b"blobs", named), "rb") as file:
+        with open(open_regular_file(self._folder(b"blobs", named)), "rb") as file:
             kind = file.read(1)
             raw = file.read(size + 1 if kind == b"=" else size + 65536)
         if kind == b"z":

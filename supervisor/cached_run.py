@@ -153,6 +153,7 @@ class CachedRun:
             "variables that are withheld": digest.of(repr(sorted(kept.names)).encode()),
             "package": f"{run.package['name']} {run.package['version']} {run.package['source']}",
         }
+        settled["place of the program"] = tokens.portable(run.subject.program)
         file = open_regular_file(run.subject.program)
         try:
             program = digest.of_descriptor(file)

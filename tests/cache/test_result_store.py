@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -121,6 +123,8 @@ HOSTILE: dict[str, dict[str, object]] = {
     "a blob outside": {"left": [["file", "a", 0o644, "../../x", 0, 0]]},
     "an unknown kind": {"left": [["device", "a", 1]]},
     "a number as text": {"made_s": "1"},
+    "a number that no clock says": {"made_s": 10**400},
+    "a blob larger than any": {"stdout": [digest.of(b""), 1 << 62, 0]},
     "an input of another shape": {"inputs": [["file", "/x"]]},
     "an input that is none": {"inputs": [7]},
     "an unknown state": {"state": "fine"},
@@ -138,6 +142,19 @@ def test_a_hostile_result_is_not_read(store: FolderStore, fields: dict[str, obje
     path.write_text(json.dumps({**said, **fields}))
 
     assert store.results(KEY) == []
+
+
+def test_nothing_waits_for_a_pipe_in_the_store(store: FolderStore) -> None:
+    named = store.put_blob(b"text")
+    store.put(KEY, "1", result())
+    path = next(Path(store.folder.decode()).glob("results/*/*/1.json"))
+    for each in (path.with_name("2.json"), blob_path(store, named)):
+        each.unlink(missing_ok=True)
+        os.mkfifo(each)
+
+    assert [name for name, _ in store.results(KEY)] == ["1"]
+    with pytest.raises(OSError, match="Invalid"):
+        store.blob(named, 4)
 
 
 @given(st.binary(max_size=200) | st.text().map(str.encode))
@@ -182,6 +199,51 @@ def test_a_path_in_a_binary_binds(store: FolderStore, tmp_path: Path) -> None:
     taker.take(str(tmp_path / "out").encode())
 
     assert taker.bound == {"OUT_DIR"}
+
+
+def _with_attribute(path: Path) -> None:
+    try:
+        os.setxattr(path, "user.sample", b"x")
+    except OSError:
+        pytest.skip("this file system has no attributes")
+
+
+UNLIKE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "setuid": (lambda path: path.chmod(0o4755), "special permission"),
+    "sticky": (lambda path: path.chmod(0o1755), "special permission"),
+    "attribute": (_with_attribute, "attributes"),
+}
+
+
+@pytest.mark.parametrize(("change", "why"), UNLIKE.values(), ids=UNLIKE)
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_a_copy_would_lose_is_not_kept(
+    store: FolderStore, tmp_path: Path, kind: str, change: Callable[[Path], object], why: str
+) -> None:
+    path = tmp_path / "out/made"
+    path.parent.mkdir()
+    path.mkdir() if kind == "folder" else path.write_text("")
+    taker = OutputTaker(store, PathTokens({}))
+    taker.take(str(tmp_path / "out").encode())
+
+    change(path)
+
+    with pytest.raises(NotKeptError, match=why):
+        taker.take(str(tmp_path / "out").encode())
+
+
+def test_folders_that_are_given_to_a_group_stay_so(store: FolderStore, tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+        folder.chmod(0o2755)
+    (here / "sub").mkdir()
+    taker = OutputTaker(store, PathTokens({}))
+
+    taker.take(str(here).encode())
+    put_back(taker.left, str(there).encode(), store, PathTokens({}))
+
+    assert (there / "sub").stat().st_mode == (here / "sub").stat().st_mode
 
 
 def test_too_many_files_are_not_kept(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -58,6 +60,31 @@ def test_grants_program_umask_and_processors_are_parts_of_the_key() -> None:
     finally:
         os.umask(mask)
     assert len({key(), key(settled="x"), key(program="x")}) == 3
+
+
+HANDED_ON = {
+    "niceness": "os.nice(1)",
+    "personality": "ctypes.CDLL(None).personality(0x0020000)",  # UNAME26
+    "privileges": "ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)",  # PR_SET_NO_NEW_PRIVS
+}
+
+
+@pytest.mark.parametrize("change", HANDED_ON.values(), ids=HANDED_ON)
+def test_what_a_process_hands_on_is_part_of_the_key(change: str) -> None:
+    told = "print(static_key.parts({}, '', (), {}, PathTokens({}))['what the process is'])"
+    program = (
+        "import ctypes, os\nfrom buildperm.cache import static_key\n"
+        f"from buildperm.cache.path_tokens import PathTokens\n{told}\n{told}\n{change}\n{told}"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True
+    )
+
+    before, again, after = ended.stdout.splitlines()
+    assert before == again
+    is_so_already = "prctl" in change and "NoNewPrivs: 1" in before
+    assert before != after or is_so_already
 
 
 def test_the_same_below_another_place_is_the_same_key() -> None:
