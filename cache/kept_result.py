@@ -9,6 +9,7 @@ Part of the supervisor: `json` is only imported where results are asked for.
 from __future__ import annotations
 
 import json
+import time
 
 from buildperm.cache import digest
 from buildperm.cache.run_inputs import FIELDS
@@ -42,6 +43,8 @@ FILE, FOLDER, LINK = "file", "folder", "link"
     link    path, its text, with tokens, in notation
 """
 
+_DATES = {"day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}
+_LAST_S = 1 << 35  # Some thousand years: no clock says more, and every calendar knows it.
 _LEFT_FIELDS = {FILE: 6, FOLDER: 3, LINK: 3}
 _TEXTS = ("crate", "name", "version", "source", "state", "why", "by")
 _NUMBERS = ("made_s", "took_ns", "jobs", "times_free")
@@ -53,7 +56,7 @@ class KeptResult:
     __slots__ = (
         *("crate", "name", "version", "source", "state", "why", "by"),
         *("made_s", "took_ns", "jobs", "times_free"),
-        *("key", "places", "free", "bound"),
+        *("key", "places", "free", "bound", "seen_s"),
         *("inputs", "left", "stdout", "stderr", "recording"),
     )
 
@@ -73,11 +76,27 @@ class KeptResult:
         self.places: dict[str, str] = {}  # Where it was made, in notation.
         self.free: list[str] = []  # Places that were elsewhere when the same came of it.
         self.bound: list[str] = []  # Places that stand in its binaries.
+        self.seen_s: list[int] = []  # When the same came of it, on days that are others: time.time.
         self.inputs: list[Input] = []
         self.left: list[Left] = []  # Folders before what is in them.
         self.stdout: Said = []  # Each line with its newline.
         self.stderr: Said = []
         self.recording: Said = []  # Processes and events, and the last line.
+
+    def is_dated(self, now_s: int) -> str:
+        """Name what of today's date is new to it, as it has seen but one: nothing, a day, a year.
+
+        A script may write the date. Nobody sees that it asks for it.
+
+        Args:
+            now_s: When it is to be restored: time.time.
+        """
+        for name, form in _DATES.items():
+            for calendar in (time.gmtime, time.localtime):
+                seen = {time.strftime(form, calendar(seen_s)) for seen_s in self.seen_s}
+                if len(seen) < 2 and time.strftime(form, calendar(now_s)) not in seen:
+                    return name
+        return ""
 
     def content(self) -> str:
         """Return a digest of what came of the run, by which two runs are the same."""
@@ -117,6 +136,9 @@ def load(content: bytes) -> KeptResult:
         setattr(made, name, {key: _of(str, value) for key, value in given.items()})
     for name in ("free", "bound"):
         setattr(made, name, [_of(str, each) for each in _of(list, told.get(name))])
+    made.seen_s = [_number(each) for each in _of(list, told.get("seen_s"))]
+    if not all(0 <= each < _LAST_S for each in (made.made_s, *made.seen_s)):
+        raise ValueError("a time that no clock says")
     made.inputs = [_input(each) for each in _of(list, told.get("inputs"))]
     made.left = [_left(each) for each in _of(list, told.get("left"))]
     for name in ("stdout", "stderr", "recording"):

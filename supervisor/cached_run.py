@@ -70,7 +70,7 @@ class RestoredRun:
 class _Near:
     """A result that only has to be found once more, or somewhere else."""
 
-    __slots__ = ("compared", "elsewhere", "name", "result")
+    __slots__ = ("compared", "dated", "elsewhere", "name", "result")
 
     def __init__(
         self, name: str, result: KeptResult, compared: InputComparison, elsewhere: list[str]
@@ -79,9 +79,11 @@ class _Near:
         self.result = result
         self.compared = compared
         self.elsewhere = elsewhere  # Places that are others here.
+        self.dated = result.is_dated(int(time.time()))  # What of today's date is new to it.
 
     def is_exact(self) -> bool:
-        return not self.elsewhere and not self.times() & ~self.result.times_free
+        is_near = self.elsewhere or self.dated or self.times() & ~self.result.times_free
+        return not is_near
 
     def times(self) -> int:
         """Say of what nothing but times differ, in bits of `KeptResult.times_free`."""
@@ -347,6 +349,9 @@ class CachedRun:
         made.crate, made.name = run.package["crate"], run.package["name"]
         made.version, made.source = run.package["version"], run.package["source"]
         made.by, made.made_s = run.session["cache"]["by"], int(time.time())
+        made.seen_s = [made.made_s]
+        if made.is_dated(self._began_ns // 1_000_000_000):
+            return "another day began while it ran"
         made.took_ns = ended.writer.duration_ns()
         made.jobs = self._jobs
         made.key = self._parts
@@ -373,6 +378,8 @@ class CachedRun:
             elif known.content() == made.content():
                 known.state = CONFIRMED
                 known.times_free |= near.times()
+                if near.dated:
+                    known.seen_s.append(made.made_s)
                 known.free = sorted({*known.free, *near.elsewhere})
                 known.bound = sorted({*known.bound, *made.bound})
                 known.inputs = _union(known.inputs, made.inputs)
@@ -406,6 +413,8 @@ def _why_near(near: _Near) -> str:
         return "it was seen once, and has to be seen to do the same later"
     if near.elsewhere:
         return f"${near.elsewhere[0]} is elsewhere than in any run that did the same"
+    if near.dated:
+        return f"it has been seen on one {near.dated} only, and may depend on the date"
     named = near.compared.times or near.compared.folder_times
     return f"{named} was written at another time"
 

@@ -121,6 +121,8 @@ HOSTILE: dict[str, dict[str, object]] = {
     "twice, in other words": {"left": [FILE, ["file", "%61", 0o644, *NOTHING]]},
     "setuid": {"left": [["file", "a", 0o4755, *NOTHING]]},
     "a blob outside": {"left": [["file", "a", 0o644, "../../x", 0, 0]]},
+    "a day that no calendar knows": {"seen_s": [1 << 60]},
+    "a day as text": {"seen_s": ["1"]},
     "an unknown kind": {"left": [["device", "a", 1]]},
     "a number as text": {"made_s": "1"},
     "a number that no clock says": {"made_s": 10**400},
@@ -142,6 +144,30 @@ def test_a_hostile_result_is_not_read(store: FolderStore, fields: dict[str, obje
     path.write_text(json.dumps({**said, **fields}))
 
     assert store.results(KEY) == []
+
+
+DAY_S = 86_400
+NOON_S = 1_780_315_200  # 2026-06-01 12:00 UTC
+
+
+@pytest.mark.parametrize(
+    ("seen", "now", "dated"),
+    [
+        ([0], 0, ""),
+        ([0], 3_600, ""),
+        ([0], DAY_S, "day"),
+        ([0, DAY_S], 2 * DAY_S, ""),
+        ([0, DAY_S], 40 * DAY_S, "month"),
+        ([0, 40 * DAY_S], 80 * DAY_S, ""),
+        ([0, 40 * DAY_S], 400 * DAY_S, "year"),
+        ([0, 400 * DAY_S], 900 * DAY_S, ""),
+        ([], 0, "day"),
+    ],
+)
+def test_a_result_of_one_day_is_one_of_that_day(seen: list[int], now: int, dated: str) -> None:
+    made = result(seen_s=[NOON_S + each for each in seen])
+
+    assert kept_result.load(made.dump()).is_dated(NOON_S + now) == dated
 
 
 def test_nothing_waits_for_a_pipe_in_the_store(store: FolderStore) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from buildperm.cache.result_store import FolderStore
 from tests.command import buildperm, member
 
 pytestmark = pytest.mark.slow  # Each builds several times.
@@ -267,6 +268,27 @@ def test_what_is_not_the_same_twice_is_never_restored(tmp_path: Path, said: str)
 
     assert build.ci() == "run"
     assert "not cacheable" in build.cached("explain", "sample")
+
+
+@pytest.mark.parametrize("depends", [False, True], ids=["not on the date", "on the date"])
+def test_what_was_seen_on_one_day_has_to_be_seen_on_another(tmp_path: Path, depends: bool) -> None:
+    said = 'std::fs::read_to_string("day").unwrap()' if depends else '"always"'
+    build = Build(tmp_path, f"let made = {said};" + WRITE)
+    day = build.workspace / "sample/day"
+    day.write_text("1")
+    os.utime(day, (0, 0))
+    build.twice()
+    store = FolderStore(os.fsencode(build.cache / "buildperm/results"))
+    for key, name, result in store.every():
+        result.seen_s = [each - 86_400 for each in result.seen_s]
+        # Nobody sees that it depends on a day: neither does the result.
+        result.inputs = [each for each in result.inputs if "/day" not in str(each[1])]
+        store.put(key, name, result)
+    day.write_text("2")
+
+    assert build.ci() == ("not kept" if depends else "kept")
+    assert "on one day only" in build.why
+    assert build.ci() == ("run" if depends else "restored"), build.why
 
 
 UNKEPT = {
