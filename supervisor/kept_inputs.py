@@ -5,7 +5,10 @@ Part of the supervisor: standard library only.
 
 from __future__ import annotations
 
+from errno import EACCES
+
 from buildperm.cache.run_inputs import RunInputs
+from buildperm.rules import baseline
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
@@ -16,6 +19,15 @@ if TYPE_CHECKING:
     from buildperm.supervisor.verdict import RunVerdict
 
 _MOVES = ("renamed", "linked")
+
+# Habits whose refusal says nothing: landlock(7) answers EACCES for whatever is there, before the
+# file is asked, and seccomp(2) by the number of the call. Links to a process are none.
+_REFUSED_READS = frozenset(each for each in baseline.QUIET if "*" not in each and each[0] == "/")
+_REFUSED_READS -= {*baseline.OF_PROGRAMS, "/proc", "/proc/self"}
+_REFUSED_WRITES = _REFUSED_READS & {"/dev/tty", "/dev/ptmx"}
+_REFUSED_CALLS = frozenset(
+    each for each in baseline.QUIET if each.replace("_", "").isalnum() or "SECCOMP" in each
+)
 
 
 def why_not_kept(
@@ -52,7 +64,7 @@ def _end(ended: EndedRun, verdict: RunVerdict) -> str:
         return "its recording is not complete"
     if writer.dropped or writer.dropped_refusals or writer.dropped_writes:
         return "not all that it did fits into a recording"
-    if writer.refused:
+    if writer.refused != sum(writer.times(key) for key in writer.events() if _is_habit(key)):
         return "it was refused something"
     if recorder.left_running:
         return "it left something running"
@@ -61,6 +73,22 @@ def _end(ended: EndedRun, verdict: RunVerdict) -> str:
     if recorder.met_file_limit:
         return "it met a limit"
     return ""
+
+
+def _is_habit(key: tuple[object, ...]) -> bool:
+    """Tell whether an event is a refusal that no run with the same grants can do without.
+
+    What is at the path of an open, or that nothing is, is an input: `AskedPaths.looked` has it.
+    """
+    match key:
+        case ("opened", _, bytes(path), "read", False, int(errno), True, False, _):
+            return errno == EACCES and encode(path) in _REFUSED_READS
+        case ("opened", _, bytes(path), "write" | "read-write", False, int(errno), True, False, _):
+            return errno == EACCES and encode(path) in _REFUSED_WRITES
+        case ("call", _, str(name), _):
+            return name in _REFUSED_CALLS
+        case _:
+            return False
 
 
 def _event(key: tuple[object, ...], own: tuple[bytes, ...], collector: RunInputs) -> str:
@@ -84,7 +112,7 @@ def _event(key: tuple[object, ...], own: tuple[bytes, ...], collector: RunInputs
         case ("socket", _, str(use), _, address, *_):
             if use != "created":
                 return f"it used a socket: {use} {address}"
-        case ("call", _, str(name), *_):
+        case ("call", _, str(name), *_) if not _is_habit(key):
             return f"it was refused the call {name}"
         case ("environment", _, bytes(name), _, True, *_):
             return f"it asked for a variable that is withheld: {encode(name)}"

@@ -276,6 +276,10 @@ class Writer:
         """Yield each event: its type, the number of its chain of programs, and its fields."""
         yield from self._events
 
+    def times(self, event: Key) -> int:
+        """Return how often one of `events` has happened."""
+        return self._events[event][2]
+
     def duration_ns(self) -> int:
         """Return how long the recording has been going on."""
         return self._clock() - self._start
