@@ -171,6 +171,7 @@ def set_runtime(
     session["room"] = prepared.room
     session["calls"] = prepared.calls
     session["look_filter"] = prepared.look_filter
+    session["every_look_filter"] = prepared.every_look_filter
     session["looks"] = looks
     session["filter"] = prepared.look_filter if looks else prepared.filter
     session["quiet_filter"] = prepared.filter

@@ -69,6 +69,9 @@ class PortableRuntime:
             filter=seccomp.build(arch, numbers, syscall_table.recorded()),
             light_filter=light,
             look_filter=seccomp.build(arch, numbers, syscall_table.recorded(), looks=True),
+            every_look_filter=seccomp.build(
+                arch, numbers, syscall_table.recorded(), every_look=True
+            ),
             light_look_filter=light_filter(arch, numbers, looks=True),
             calls=seccomp.stopping(
                 numbers, syscall_table.recorded(), light=bool(light), looks=True

@@ -28,6 +28,8 @@ class RuntimeSetup:
     """`filter` for light observation; empty where this processor has none."""
     look_filter: bytes = b""
     """`filter` that stops looks, too: to record them, or to move them to a script's own /tmp."""
+    every_look_filter: bytes = b""
+    """`filter` that stops all of them, for runs that may be kept."""
     light_look_filter: bytes = b""
     """`light_filter` likewise."""
     wrapper: tuple[bytes, ...] = ()

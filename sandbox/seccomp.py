@@ -15,6 +15,7 @@ from buildperm.errors import CannotEnforceError
 from buildperm.sandbox.seccomp_rules import (
     ALLOW,
     BY_ARGUMENTS,
+    EVERY_LOOK,
     LIGHT,
     LOOKS,
     RECORD,
@@ -49,6 +50,7 @@ def build(
     *,
     light: bool = False,
     looks: bool = False,
+    every_look: bool = False,
 ) -> bytes:
     """Assemble the filter: `struct sock_filter` after `struct sock_filter`.
 
@@ -60,6 +62,7 @@ def build(
             `seccomp_rules.LIGHT`. `LIGHT_KEY` has to be replaced before it is used, by a key that
             nobody knows, and `FOLDERS_KEY` by a descriptor.
         looks: It stops what only looks at a path: see `seccomp_rules.LOOKS`.
+        every_look: It stops all of that: see `seccomp_rules.EVERY_LOOK`.
 
     Raises:
         CannotEnforceError: There is no filter for `arch`.
@@ -67,7 +70,10 @@ def build(
     # Calls of another architecture have other numbers: x86 programs on x86-64 by `int 0x80`. On
     # aarch64 their registers have another layout, which the recorder does not know.
     answer = refused(errno.ENOSYS) | FOREIGN if arch == "x86_64" else guarded(errno.ENOSYS)
-    return assemble(arch, numbers, _cases(recorded, light=light, looks=looks), foreign=answer)
+    cases = _cases(recorded, light=light, looks=looks)
+    if every_look:
+        cases |= EVERY_LOOK
+    return assemble(arch, numbers, cases, foreign=answer)
 
 
 def assemble(

@@ -378,6 +378,29 @@ LOOKS: Mapping[str, tuple[FilterCase, ...]] = {
 }
 """What stops where looks are recorded, or moved: `tracer.recorder.look_calls`, `own_folders`."""
 
+EVERY_LOOK: Mapping[str, tuple[FilterCase, ...]] = {
+    **{name: (FilterCase(RECORD),) for name in looks()},
+    # Only without a path it is about the descriptor for sure: statx(2), since Linux 6.11.
+    **{
+        name: (
+            FilterCase(
+                ALLOW,
+                (
+                    ArgumentTest(flags, _AT_EMPTY_PATH),
+                    ArgumentTest(1, values=(0,)),
+                    ArgumentTest(1, values=(0,), high=True),
+                ),
+            ),
+            FilterCase(RECORD),
+        )
+        for name, flags in (("newfstatat", 3), ("statx", 2))
+    },
+}
+"""What stops instead where nothing may go unseen: `tracer.recorder.asked_paths`.
+
+With `AT_EMPTY_PATH` a path may be there all the same, and the key is no secret.
+"""
+
 # Whatever begins below the end of the folders' page: there is nothing else that low. The kernel
 # takes bits 57 to 62 for none of an address where a processor lets them be a tag (LAM_U57).
 _UNTAGGED = ~(0x3F << 57 - 32) & 0xFFFFFFFF

@@ -133,7 +133,7 @@ class CachedRun:
             return ["it was granted to reach hosts"]
         if run.has_own_folders:
             return ["it was granted to write where others write as well"]
-        if not run.session.get("look_filter"):
+        if not run.session.get("every_look_filter"):
             return ["what it looks at cannot be seen on this machine"]
         return []
 

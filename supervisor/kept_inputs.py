@@ -39,6 +39,8 @@ def why_not_kept(
         return why, []
     run, asked = ended.run, ended.run.asked
     assert asked is not None
+    if asked.reason:
+        return asked.reason, []
     # The program is part of the key, and has just been linked.
     own = (run.places["OUT_DIR"], run.places["TMP"], run.subject.program)
     collector = RunInputs(tokens, own, began_ns)

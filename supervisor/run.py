@@ -140,10 +140,11 @@ class Run:
     def filter(self) -> bytes:
         """The seccomp program: where a script has such folders, it stops to look, too.
 
-        So it does where all that it asks for is collected.
+        Where all that it asks for is collected, it stops to look however it does.
         """
-        is_wanted = self.has_own_folders or self.asked is not None
-        stops_looks = is_wanted and self.session.get("look_filter", b"")
+        if self.asked is not None:
+            return self.session["every_look_filter"]
+        stops_looks = self.has_own_folders and self.session.get("look_filter", b"")
         return stops_looks or self.session["filter"]
 
     @property

@@ -196,6 +196,7 @@ class Bench:
             "quiet_filter": seccomp.build(machine, numbers, calls.recorded()),
             "filter": seccomp.build(machine, numbers, calls.recorded(), looks=looks),
             "look_filter": seccomp.build(machine, numbers, calls.recorded(), looks=True),
+            "every_look_filter": seccomp.build(machine, numbers, calls.recorded(), every_look=True),
             "calls": seccomp.stopping(numbers, calls.recorded(), light=self.light, looks=True),
             "inner_loop": native_programs.inner_loop() if self.has_inner_loop else b"",
             "places": {

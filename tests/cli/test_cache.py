@@ -297,6 +297,15 @@ UNKEPT = {
         'let _ = std::net::TcpStream::connect("127.0.0.1:9");',
         "refused",
     ),
+    "refused beside a habit": (
+        'let made = ""; let _ = std::fs::File::open("/dev/tty"); '
+        'let _ = std::fs::OpenOptions::new().append(true).open("/usr/lib/os-release");',
+        "refused",
+    ),
+    "refused to make a terminal": (
+        'let made = ""; let _ = std::fs::File::create("/dev/tty");',
+        "refused",
+    ),
     "left running": (
         'let made = ""; std::process::Command::new("sleep").arg("60").spawn().unwrap();',
         "left something running",
@@ -314,6 +323,29 @@ def test_a_run_that_cannot_be_kept_says_why(tmp_path: Path, body: str, why: str)
 
     assert build.outcome() == "not kept"
     assert re.search(why, build.why)
+
+
+HABITS = {
+    "terminal": 'let _ = fs::File::open("/dev/tty");',
+    "terminal, to write": 'let _ = fs::OpenOptions::new().write(true).open("/dev/tty");',
+    "folder that nobody lists": 'let _ = fs::read_dir("/dev");',
+    "calls": """
+        unsafe extern "C" { fn unshare(flags: i32) -> i32; fn inotify_init1(flags: i32) -> i32; }
+        unsafe { unshare(0); inotify_init1(0) };
+    """,
+}
+
+
+@pytest.mark.parametrize("habit", HABITS.values(), ids=HABITS)
+def test_a_habit_that_is_refused_each_time_is_no_obstacle(tmp_path: Path, habit: str) -> None:
+    build = Build(tmp_path, f'use std::fs; let made = ""; {habit}' + WRITE)
+    build.twice()
+    (recording,) = build.found("recording.jsonl")
+    refused = [line for line in recording.read_text().splitlines() if '"refused":true' in line]
+    calls = re.findall('"call":"[a-z0-9_]+"', recording.read_text())
+    assert refused or len(calls) == 2
+
+    assert build.ci() == "restored", build.why
 
 
 def test_a_damaged_store_is_no_result(seen: Build, tmp_path: Path) -> None:

@@ -499,3 +499,29 @@ def test_looks_stop_unless_they_are_at_a_descriptor_or_have_the_key() -> None:
                     for each in (plain, looking)
                 ]
                 assert answers[0] == answers[1], number
+
+
+def test_every_look_stops_but_for_one_without_a_path() -> None:
+    key = syscall_table.LOOK_KEY
+    for machine, arch in ARCH.items():
+        numbers, names = syscall_numbers.table(machine), syscall_table.recorded()
+        plain = seccomp.build(machine, numbers, names)
+        every = seccomp.build(machine, numbers, names, every_look=True)
+        looks = {name: numbers[name] for name in syscall_table.looks() if name in numbers}
+        for name, number in looks.items():
+            is_free = name in ("newfstatat", "statx")
+            for arguments, expected in (
+                ((9, 9, 0, 0, 9, 0), RECORD),
+                ((9, 9, 0, 0, 9, key), RECORD),
+                ((9, 9, 0x1000, 0x1000, 9, key), RECORD),
+                ((9, 9 << 32, 0x1000, 0x1000, 9, 0), RECORD),
+                ((9, 0, 0, 0, 9, 0), RECORD),
+                ((9, 0, 0x1000, 0x1000, 9, 0), ALLOW if is_free else RECORD),
+            ):
+                assert read_answer(evaluate(every, arch, number, arguments)) == expected, name
+        for number in set(numbers.values()) - set(looks.values()):
+            for arguments in ((0, 0, 0, 0, 0, key), (1, 2, 3, 4, 5, 6)):
+                answers = [
+                    read_answer(evaluate(each, arch, number, arguments)) for each in (plain, every)
+                ]
+                assert answers[0] == answers[1], number

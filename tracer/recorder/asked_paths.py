@@ -11,12 +11,23 @@ from __future__ import annotations
 
 from buildperm.tracer.recorder import location, memory
 from buildperm.tracer.recorder.location import AT_FDCWD
-from buildperm.tracer.syscall_table import ExecutionLayout, LookLayout, OpenLayout, of
+from buildperm.tracer.syscall_table import (
+    NONE,
+    ChangeLayout,
+    ExecutionLayout,
+    LookLayout,
+    OpenLayout,
+    of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from buildperm.tracer.recorder.observation import Decoded, Handler, Observer, SyscallInfo
     from buildperm.tracer.recorder.process_tree import Process
+
+
+_RESOLVE_AT = 16  # openat2(2): struct open_how
+_ELSEWHERE = 0x10 | 0x20  # RESOLVE_IN_ROOT and RESOLVE_CACHED: no path says what the answer is.
 
 
 class AskedPaths:
@@ -26,27 +37,39 @@ class AskedPaths:
         self.opened: set[bytes] = set()  # At least once with success.
         self.looked: set[bytes] = set()  # All that was opened in vain, or only looked at.
         self.executed: set[bytes] = set()  # Programs, those that are not there among them.
+        self.reason = ""  # Why nobody can say all of that, as a clause about the run.
 
     def watch(self, observer: Observer, calls: dict[int, str]) -> None:
         """Have the handlers of `observer` tell."""
         opens, looks, executions = of(OpenLayout), of(LookLayout), of(ExecutionLayout)
+        changes = of(ChangeLayout)
         for number, name in calls.items():
             handler = observer.handlers.get(number)
             if handler is None:
                 continue
             if name in opens:
-                observer.handlers[number] = self._opening(handler)
+                observer.handlers[number] = self._opening(handler, opens[name])
             elif name in looks:
-                observer.handlers[number] = self._looking(observer, handler, looks[name])
+                observer.handlers[number] = self._looking(observer, handler, looks[name].path)
+            elif name in changes:
+                # What comes of it says what is there, and a recording has no links to that.
+                layout = changes[name]
+                handler = self._looking(observer, handler, layout.path)
+                if layout.change != "symlinked":
+                    handler = self._looking(observer, handler, layout.other)
+                observer.handlers[number] = handler
             elif name in executions:
                 observer.handlers[number] = self._executing(handler)
 
-    def _opening(self, handler: Handler) -> Handler:
+    def _opening(self, handler: Handler, layout: OpenLayout) -> Handler:
         begin, end = handler
+        how_at = layout.flags + 1 if layout.has_open_how else 0
         wanted: dict[int, bytes] = {}  # By thread, until the exit of its call.
 
         def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
             decoded = begin(tid, process, syscall)
+            if how_at and _resolves_elsewhere(tid, syscall[how_at]):
+                self.reason = "it opened a path that leads where others do not"
             if decoded is not None:
                 path, start, _ = decoded
                 wanted[tid] = location.absolute(process.pid, tid, start, path)
@@ -62,9 +85,11 @@ class AskedPaths:
 
         return on_entry, on_exit
 
-    def _looking(self, observer: Observer, handler: Handler, layout: LookLayout) -> Handler:
+    def _looking(self, observer: Observer, handler: Handler, place: tuple[int, int]) -> Handler:
         begin, end = handler
-        start_at, path_at = (index + 1 for index in layout.path)
+        start_at, path_at = (index + 1 for index in place)
+        if place[1] == NONE:
+            return handler  # It is about a descriptor.
 
         def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
             path = observer.host_path(memory.c_string(tid, syscall[path_at]) or b"")
@@ -85,3 +110,7 @@ class AskedPaths:
             return decoded
 
         return on_entry, end
+
+
+def _resolves_elsewhere(tid: int, how: int) -> bool:
+    return bool(int.from_bytes(memory.read(tid, how + _RESOLVE_AT, 8), "little") & _ELSEWHERE)
