@@ -15,6 +15,7 @@ import stat
 from errno import ENOENT, ENOTDIR
 
 from buildperm.cache import digest
+from buildperm.cache.known_digests import LEAST_BYTES
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder.location import open_regular_file
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import TypeAlias
 
+    from buildperm.cache.known_digests import KnownDigests
     from buildperm.cache.path_tokens import PathTokens
 
     Input: TypeAlias = list[str | int]
@@ -73,18 +75,26 @@ _DEVICES = frozenset(
 class RunInputs:
     """Finds out what is at the paths of a run; `reason` says why the run cannot be kept."""
 
-    def __init__(self, tokens: PathTokens, own: Iterable[bytes], began_ns: int) -> None:
+    def __init__(
+        self,
+        tokens: PathTokens,
+        own: Iterable[bytes],
+        began_ns: int,
+        known: KnownDigests | None = None,
+    ) -> None:
         """Prepare.
 
         Args:
             tokens: The places of the run.
             own: Folders that were empty when it began: what is in them is its own.
             began_ns: When it began: time.time_ns.
+            known: Of files that need not be read.
         """
         self.reason = ""
         self._tokens = tokens
         self._own = tuple(own)
         self._began_ns = began_ns
+        self._known = known
         self._found: dict[tuple[str, str], Input] = {}  # By kind and path.
         self._walked: dict[bytes, bytes] = {}  # Where each leads; empty: nowhere, or to its own.
         self._links: dict[bytes, bytes] = {}  # Components that were looked at; b"" is no link.
@@ -106,7 +116,7 @@ class RunInputs:
         elif stat.S_ISDIR(about.st_mode):
             self._add_signed(LISTING, real, about, listing(real))
         elif stat.S_ISREG(about.st_mode):
-            self._add_signed(FILE, real, about, _content(real))
+            self._add_file(real, about)
         elif stat.S_ISCHR(about.st_mode) and self._is_plain_device(real):
             self._add(LOOK, real, _looked_mode(about), 0, 0)
         else:
@@ -126,7 +136,7 @@ class RunInputs:
             about = self._about(real) if real and not self.reason else None
             if about is None or not stat.S_ISREG(about.st_mode):
                 return
-            self._add_signed(FILE, real, about, _content(real))
+            self._add_file(real, about)
             path = _interpreter(real)
             if not path.startswith(b"/"):
                 if path:
@@ -257,6 +267,13 @@ class RunInputs:
             self._add(LOOK, real, about.st_mode, about.st_nlink, about.st_mtime_ns)
         else:
             self._add(LOOK, real, _looked_mode(about), 0, 0)
+
+    def _add_file(self, real: bytes, about: os.stat_result) -> None:
+        known = self._known if about.st_size >= LEAST_BYTES else None
+        found = (known.found(real, _signature(about)) if known else "") or _content(real)
+        self._add_signed(FILE, real, about, found)
+        if known is not None and isinstance(found, str) and not self.reason:
+            known.note(real, _signature(about), found)
 
     def _add_signed(
         self, kind: str, real: bytes, about: os.stat_result, found: str | OSError

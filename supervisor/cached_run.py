@@ -26,6 +26,7 @@ from buildperm.cache.kept_result import (
     UNSTABLE,
     KeptResult,
 )
+from buildperm.cache.known_digests import KnownDigests
 from buildperm.cache.output_copy import NotKeptError, OutputTaker, put_back, told
 from buildperm.cache.path_tokens import PathTokens
 from buildperm.cache.result_store import FolderStore, StoreError
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 OUTCOME = b"/result.json"
 """Beside a recording: what came of looking for a result, for `buildperm cache explain`."""
 
+_DIGESTS = b"/digests.json"  # In the store.
 _APART_S = 1.0  # So long after a run another one can tell whether the clock matters.
 
 
@@ -336,7 +338,10 @@ class CachedRun:
     def _kept(self, ended: EndedRun, streams: Streams, verdict: RunVerdict, told_more: bool) -> str:
         """Keep it; return why not, or nothing."""
         run = self._run
-        why, inputs = why_not_kept(ended, verdict, self._tokens, self._began_ns)
+        took_ns, made_s = ended.writer.duration_ns(), int(time.time())
+        known = KnownDigests(self._store.folder + _DIGESTS)
+        why, inputs = why_not_kept(ended, verdict, self._tokens, self._began_ns, known)
+        known.save()
         if not why and (verdict.notes or told_more):
             why = "something was said about it"
         if not why and len(streams.said) > limits.value(run.limits, "stderr_bytes"):
@@ -348,11 +353,11 @@ class CachedRun:
         made = KeptResult()
         made.crate, made.name = run.package["crate"], run.package["name"]
         made.version, made.source = run.package["version"], run.package["source"]
-        made.by, made.made_s = run.session["cache"]["by"], int(time.time())
+        made.by, made.made_s = run.session["cache"]["by"], made_s
         made.seen_s = [made.made_s]
         if made.is_dated(self._began_ns // 1_000_000_000):
             return "another day began while it ran"
-        made.took_ns = ended.writer.duration_ns()
+        made.took_ns = took_ns
         made.jobs = self._jobs
         made.key = self._parts
         made.places = {name: encode(place) for name, place in run.places.items()}

@@ -13,6 +13,7 @@ from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from buildperm.cache.known_digests import KnownDigests
     from buildperm.cache.path_tokens import PathTokens
     from buildperm.cache.run_inputs import Input
     from buildperm.supervisor.tree_supervision import EndedRun
@@ -31,7 +32,7 @@ _REFUSED_CALLS = frozenset(
 
 
 def why_not_kept(
-    ended: EndedRun, verdict: RunVerdict, tokens: PathTokens, began_ns: int
+    ended: EndedRun, verdict: RunVerdict, tokens: PathTokens, began_ns: int, known: KnownDigests
 ) -> tuple[str, list[Input]]:
     """Return why a run cannot be kept, nothing if it can, and what it depended on."""
     why = _end(ended, verdict)
@@ -43,7 +44,7 @@ def why_not_kept(
         return asked.reason, []
     # The program is part of the key, and has just been linked.
     own = (run.places["OUT_DIR"], run.places["TMP"], run.subject.program)
-    collector = RunInputs(tokens, own, began_ns)
+    collector = RunInputs(tokens, own, began_ns, known)
     for key in ended.writer.events():
         why = _event(key, own, collector)
         if why:
