@@ -22,8 +22,14 @@ _OF_PROCESSORS = frozenset(
 
 
 def digest() -> str:
-    """Return a digest of kernel, host name, processors and memory."""
-    traits = [*os.uname(), *(f"{name} {os.sysconf(name)}" for name in _NUMBERS)]
+    """Return a digest of kernel, processors and memory.
+
+    Not of the machine's name: who asks for it is seen (`tracer.recorder.asked_paths`), and in a
+    container it is another one each time.
+    """
+    told = os.uname()
+    traits = [told.sysname, told.release, told.version, told.machine]
+    traits += [f"{name} {os.sysconf(name)}" for name in _NUMBERS]
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
     except OSError:

@@ -74,7 +74,7 @@ class PortableRuntime:
             ),
             light_look_filter=light_filter(arch, numbers, looks=True),
             calls=seccomp.stopping(
-                numbers, syscall_table.recorded(), light=bool(light), looks=True
+                numbers, syscall_table.recorded(), light=bool(light), every_look=True
             ),
             left_open=self.left_open(abi),
             starter=start_programs.starter(),

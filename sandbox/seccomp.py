@@ -70,9 +70,7 @@ def build(
     # Calls of another architecture have other numbers: x86 programs on x86-64 by `int 0x80`. On
     # aarch64 their registers have another layout, which the recorder does not know.
     answer = refused(errno.ENOSYS) | FOREIGN if arch == "x86_64" else guarded(errno.ENOSYS)
-    cases = _cases(recorded, light=light, looks=looks)
-    if every_look:
-        cases |= EVERY_LOOK
+    cases = _cases(recorded, light=light, looks=looks, every_look=every_look)
     return assemble(arch, numbers, cases, foreign=answer)
 
 
@@ -121,20 +119,23 @@ def stopping(
     *,
     light: bool = False,
     looks: bool = False,
+    every_look: bool = False,
 ) -> dict[int, str]:
     """Name the calls that stop for the recorder at least sometimes, by their numbers."""
     return {
         numbers[name]: name
-        for name, cases in _cases(recorded, light=light, looks=looks).items()
+        for name, cases in _cases(recorded, light=light, looks=looks, every_look=every_look).items()
         if name in numbers and any(case.answer & 0xFFFF0000 == RET_TRACE for case in cases)
     }
 
 
 def _cases(
-    recorded: Collection[str], *, light: bool, looks: bool
+    recorded: Collection[str], *, light: bool, looks: bool, every_look: bool
 ) -> dict[str, tuple[FilterCase, ...]]:
     """List every call that has a rule; each list of cases ends with one that needs nothing."""
     cases: dict[str, tuple[FilterCase, ...]] = dict(LOOKS) if looks else {}
+    if every_look:
+        cases |= EVERY_LOOK
     for answer, names in REFUSED_ALWAYS.items():
         cases |= dict.fromkeys(names, (FilterCase(answer),))
     for name, some in BY_ARGUMENTS.items():

@@ -35,6 +35,7 @@ from buildperm.tracer.syscall_table import (
     LOOK_KEY,
     LOOK_KEY_AT,
     MOST_TOKENS,
+    NAMING,
     WRITING_FLAGS,
     looks,
 )
@@ -379,7 +380,7 @@ LOOKS: Mapping[str, tuple[FilterCase, ...]] = {
 """What stops where looks are recorded, or moved: `tracer.recorder.look_calls`, `own_folders`."""
 
 EVERY_LOOK: Mapping[str, tuple[FilterCase, ...]] = {
-    **{name: (FilterCase(RECORD),) for name in looks()},
+    **{name: (FilterCase(RECORD),) for name in (*looks(), NAMING)},
     # Only without a path it is about the descriptor for sure: statx(2), since Linux 6.11.
     **{
         name: (

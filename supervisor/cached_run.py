@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 OUTCOME = b"/result.json"
 """Beside a recording: what came of looking for a result, for `buildperm cache explain`."""
 
-_DIGESTS = b"/digests.json"  # In the store.
+_DIGESTS = b"/digests"  # In the store.
 _APART_S = 1.0  # So long after a run another one can tell whether the clock matters.
 
 

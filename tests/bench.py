@@ -197,7 +197,7 @@ class Bench:
             "filter": seccomp.build(machine, numbers, calls.recorded(), looks=looks),
             "look_filter": seccomp.build(machine, numbers, calls.recorded(), looks=True),
             "every_look_filter": seccomp.build(machine, numbers, calls.recorded(), every_look=True),
-            "calls": seccomp.stopping(numbers, calls.recorded(), light=self.light, looks=True),
+            "calls": seccomp.stopping(numbers, calls.recorded(), light=self.light, every_look=True),
             "inner_loop": native_programs.inner_loop() if self.has_inner_loop else b"",
             "places": {
                 "WORKSPACE": os.fsencode(self.workspace),

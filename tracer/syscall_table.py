@@ -66,6 +66,9 @@ LOOK_KEY_AT = 5
 WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | 0x400000  # __O_TMPFILE
 """An open with none of these changes nothing: open(2)."""
 
+NAMING = "uname"
+"""Tells what the machine is called: stops only where that is collected."""
+
 NOT_FOLLOWED = 0x100
 """AT_SYMLINK_NOFOLLOW: fstatat(2)."""
 

@@ -136,6 +136,18 @@ def test_what_was_looked_at_is_an_input(looked: dict[str, str], way: str) -> Non
         assert found["gone/gone"] == "absent"
 
 
+def test_the_name_of_the_machine_is_an_input_where_it_was_asked_for(
+    looked: dict[str, str], tmp_path: Path
+) -> None:
+    hostname = "/proc/sys/kernel/hostname"
+    build = Build(tmp_path, _script({"any": ("uname", "b")}))
+
+    assert build.ci() == "kept", build.why
+
+    assert _inputs(build)[hostname] == "kernel"
+    assert hostname not in looked
+
+
 def test_what_was_not_looked_at_is_none(looked: dict[str, str]) -> None:
     assert not any("/other" in path for path in looked)
 

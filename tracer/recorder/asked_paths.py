@@ -12,6 +12,7 @@ from __future__ import annotations
 from buildperm.tracer.recorder import location, memory
 from buildperm.tracer.recorder.location import AT_FDCWD
 from buildperm.tracer.syscall_table import (
+    NAMING,
     NONE,
     ChangeLayout,
     ExecutionLayout,
@@ -30,6 +31,9 @@ _RESOLVE_AT = 16  # openat2(2): struct open_how
 _ELSEWHERE = 0x10 | 0x20  # RESOLVE_IN_ROOT and RESOLVE_CACHED: no path says what the answer is.
 
 
+_NAMES = (b"/proc/sys/kernel/hostname", b"/proc/sys/kernel/domainname")  # As uname(2) says them.
+
+
 class AskedPaths:
     """What one run has asked for: absolute paths, links and `..` kept."""
 
@@ -44,6 +48,8 @@ class AskedPaths:
         opens, looks, executions = of(OpenLayout), of(LookLayout), of(ExecutionLayout)
         changes = of(ChangeLayout)
         for number, name in calls.items():
+            if name == NAMING:
+                observer.handlers[number] = self._name, lambda *_: None
             handler = observer.handlers.get(number)
             if handler is None:
                 continue
@@ -99,6 +105,9 @@ class AskedPaths:
             return begin(tid, process, syscall)
 
         return on_entry, end
+
+    def _name(self, _tid: int, _process: Process, _syscall: SyscallInfo) -> None:
+        self.opened.update(_NAMES)
 
     def _executing(self, handler: Handler) -> Handler:
         begin, end = handler
