@@ -58,6 +58,7 @@ SUBJECTS = {
     "cli/other_layouts": "The way of grants to another distribution.",
     "cli/portable_grants": "The way of grants to another machine.",
     "cli/shared_folders": "What every command says of two grants for one folder.",
+    "cli/kept_looks": "What the filter stops, and the recorder collects, in runs that may be kept.",
     "cli/rustc_probes": "What scripts learn of rustc, held and not.",
     "cli/shared_outputs": "What crates leave for one another in the target directory.",
     "cli/standard_input": "What Cargo runs reads it.",

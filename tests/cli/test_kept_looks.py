@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from buildperm.tracer import syscall_numbers, syscall_table
-from tests.cli.test_cache import WRITE, Build
+from tests.command import buildperm, member
 
 pytestmark = pytest.mark.slow  # It builds.
+
+WRITE = 'std::fs::write(std::env::var("OUT_DIR").unwrap() + "/made", made).unwrap();'
+
+
+class Build:
+    """A workspace with one build script, and a cache of its own."""
+
+    def __init__(self, top: Path, body: str) -> None:
+        self.workspace = member(top / "ws", f"fn main() {{\n{body}\n}}\n")
+        self.cache = top / "cache"
+        self.cache.mkdir()
+        self.why = ""
+
+    def ci(self) -> str:
+        """Build, and return what came of looking for a result."""
+        time.sleep(0.1)  # What is younger than a run is not kept.
+        extra = {"XDG_CACHE_HOME": str(self.cache)}
+        ended = buildperm("ci", "--cache", folder=self.workspace, extra=extra)
+        assert ended.returncode == 0, ended.stderr
+        (path,) = self.workspace.glob("target/buildperm/ci/**/result.json")
+        said = json.loads(path.read_bytes())
+        self.why = str(said["why"])
+        return str(said["outcome"])
+
 
 # `p` is the path, `b` room for what is told, `n` a name, `k` the key of looks, `h` how to open.
 LOOKS = {
@@ -115,7 +140,6 @@ def looked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         (there / way).write_text("")
     for way in CHANGES:
         (there.parent / f"led to {way}").symlink_to("gone")
-    build.wait()  # What is younger than a run is not kept.
     assert build.ci() == "kept", build.why
     return _inputs(build)
 
@@ -174,7 +198,6 @@ def test_nothing_that_is_read_in_a_folder_of_its_own_goes_unseen(tmp_path: Path)
     folder = build.workspace / "sample/input"
     (folder / "listed").mkdir(parents=True)
     (folder / "read").write_text("read")
-    build.wait()
 
     assert build.ci() == "kept", build.why
 
