@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import os
 import stat
-import zlib
 
-from buildperm.cache import digest, kept_result
+from buildperm.cache import blob_form, digest, kept_result
 from buildperm.tracer.recorder.location import open_regular_file
 
 TYPE_CHECKING = False
@@ -55,7 +54,6 @@ if TYPE_CHECKING:
 
 
 _FORMAT = b"/1"
-_LEVEL = 6
 _MOST_RESULT = 64 << 20  # Bytes of one result; inputs are some 200 bytes each.
 _NAME = frozenset("0123456789abcdef-")
 
@@ -136,19 +134,8 @@ class FolderStore:
     def blob(self, named: str, size: int) -> bytes:
         """See `ResultStore`."""
         with open(open_regular_file(self._folder(b"blobs", named)), "rb") as file:
-            kind = file.read(1)
-            raw = file.read(size + 1 if kind == b"=" else size + 65536)
-        if kind == b"z":
-            unpacker = zlib.decompressobj()
-            try:
-                raw = unpacker.decompress(raw, size + 1)
-            except zlib.error as error:
-                raise ValueError("not compressed as it should be") from error
-        elif kind != b"=":
-            raise ValueError("not a blob")
-        if len(raw) != size or digest.of(raw) != named:
-            raise ValueError("not what its digest says")
-        return raw
+            raw = file.read(size + 2)  # One byte more than is packed: see `blob_form.packed`.
+        return blob_form.unpacked(raw, named, size)
 
     def put_blob(self, content: bytes) -> str:
         """See `ResultStore`."""
@@ -158,9 +145,7 @@ class FolderStore:
             os.utime(path)  # It is in use: a blob that no result names is removed when it is old.
         except OSError:
             os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-            packed = zlib.compress(content, _LEVEL)
-            is_smaller = len(packed) < len(content)
-            _write(path, b"z" + packed if is_smaller else b"=" + content)
+            _write(path, blob_form.packed(content))
         return named
 
     def blobs(self) -> Iterator[tuple[str, os.stat_result]]:
