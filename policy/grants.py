@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 
+from buildperm.policy.cache_store import CacheStore
 from buildperm.policy.rule import Rule
 from buildperm.policy.runtime_table import WEAKEST
 from buildperm.rules.pattern import TOKENS
@@ -108,6 +109,7 @@ class Policy:
     young: tuple[str, ...] = ()  # Keys with whole versions that are held to their grants anyway.
     ask: bool | None = None  # Ask while plain Cargo waits; None: nobody has said.
     cache: bool = False  # Look for results of scripts, and keep them, where it is not said.
+    cache_store: CacheStore | None = None  # Where others find what is kept.
     ask_timeout_s: int = ASK_TIMEOUT_S  # After so long a question counts as refused.
 
 

@@ -14,8 +14,9 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from buildperm.errors import BuildpermError
-from buildperm.policy import cooldown, expiry, presets, string_list, validation
+from buildperm.policy import cache_store, cooldown, expiry, presets, string_list, validation
 from buildperm.policy import revision as revisions
+from buildperm.policy.cache_store import CacheStore
 from buildperm.policy.grants import (
     ASK_TIMEOUT_S,
     ASK_TIMEOUTS_S,
@@ -100,6 +101,7 @@ class ManifestReader:
         limited = self.table(table.get("limits", {}), where)
         by_crate = self.table(limited.get("crates", {}), (*where, "crates"))
         granted = {key: self.crate(key, said) for key, said in crates.items()}
+        store = self.cache_store(table)
         return Policy(
             require,
             MappingProxyType(granted),
@@ -113,7 +115,8 @@ class ManifestReader:
             min_age=self.min_age(table),
             young=self.young(table, granted),
             ask=self.switch(table, "ask"),
-            cache=self.switch(table, "cache") or False,
+            cache=bool(store) or self.switch(table, "cache") or False,
+            cache_store=store,
             ask_timeout_s=self.ask_timeout(table),
         )
 
@@ -124,6 +127,34 @@ class ManifestReader:
             what = f"must be true or false, not {kind_of(value)}"
             self.fail((*self.home, key), what, f"Write `{key} = true`, or leave it out.")
         return value
+
+    def cache_store(self, table: dict[str, Any]) -> CacheStore | None:
+        """Read where results are shared, and whose are used; None where `cache` is a switch."""
+        if not isinstance(table.get("cache"), dict):
+            return None
+        where = (*self.home, "cache")
+        said = self.table(table["cache"], where)
+        self.refuse_unknown(said, where, ("store", "keys"))
+        for key, example in (("store", "https://HOST/FOLDER"), ("keys", "ed25519:…")):
+            if key not in said:
+                listed = f'["{example}"]' if key == "keys" else f'"{example}"'
+                self.fail(where, f"`{key}` is missing", f"Add `{key} = {listed}`.")
+        address = self.string(said["store"], (*where, "store"))
+        try:
+            cache_store.check_address(address)
+        except ValueError as error:
+            hint = "Write the URL alone: credentials are taken from the environment."
+            self.fail((*where, "store"), str(error), hint)
+        listed_keys = self.strings(said["keys"], (*where, "keys"))
+        for key, place in listed_keys.items():
+            try:
+                cache_store.public_bytes(key)
+            except ValueError as error:
+                self.fail(place, str(error), "`buildperm cache keygen FILE` prints one.")
+        if not 0 < len(listed_keys) <= cache_store.KEYS_MOST:
+            what = f"must be 1 to {cache_store.KEYS_MOST} keys"
+            self.fail((*where, "keys"), what, "`buildperm cache keygen FILE` prints one.")
+        return CacheStore(address, tuple(sorted(listed_keys)))
 
     def ask_timeout(self, table: dict[str, Any]) -> int:
         """Read how long a person has for one question, in seconds."""
