@@ -87,7 +87,9 @@ class SupervisedBuild:
         self._command = command
         self.session = self._session(policy, profile, observation)
         if is_cached:
-            self.session["cache"] = result_folder.described()
+            self.session["cache"] = result_folder.described(
+                policy.cache_store.keys if policy.cache_store else ()
+            )
         self._compiling = compile_session.make(
             self.session, project, policy, self.mode, self.target
         )

@@ -11,6 +11,7 @@ from typing import Any
 from buildperm.cache import static_key
 from buildperm.cache.kept_result import CONFIRMED, UNSTABLE, KeptResult
 from buildperm.cache.result_store import FolderStore, StoreError
+from buildperm.cargo import result_folder
 from buildperm.errors import BuildpermError, ExitCode
 from buildperm.presentation import console
 from buildperm.report.text import count
@@ -27,12 +28,16 @@ _NAMED = 8  # More reasons than this are not listed.
 
 def show(crate: str | None) -> int:
     """List what is kept, of one crate or of all; return the exit code."""
-    store = _opened()
-    found = sorted(_of(store, crate), key=lambda item: (item[2].name, item[2].version))
-    for _, _, result in found:
-        console.print_line(f"{_title(result)}  {_state(result)}")
-    total = count(len(found), "result")
-    console.print_message(f"{total}; {store.size() / 1e6:.1f} MB in {os.fsdecode(store.folder)}")
+    stores = _every_store()
+    for store, _, _, result in sorted(
+        _of(stores, crate), key=lambda item: (item[3].name, item[3].version)
+    ):
+        shared = "" if store is stores[0] else "; of workspaces that share results"
+        console.print_line(f"{_title(result)}  {_state(result)}{shared}")
+    for store in stores:
+        total = count(sum(1 for _ in store.every()), "result")
+        place = os.fsdecode(store.folder)
+        console.print_message(f"{total}; {store.size() / 1e6:.1f} MB in {place}")
     return ExitCode.OK
 
 
@@ -44,7 +49,8 @@ def explain(words: Sequence[str], crate: str) -> int:
     """
     view = open_view(words)
     script = find_script(view, crate)
-    store = _opened()
+    shared = view.workspace.policy.cache_store
+    store = _opened(result_folder.name(shared.keys if shared else ()))
     told = 0
     paths = sorted(recordings_of(script, view.targets, console.print_warning))
     for path, _ in paths:
@@ -80,7 +86,14 @@ _OUTCOMES = {
 
 def verify() -> int:
     """Read everything, and remove what is damaged; return the exit code."""
-    store = _opened()
+    counts = [_verified(store) for store in _every_store()]
+    total, damaged = (sum(numbers) for numbers in zip(*counts, strict=True))
+    console.print_message(f"{count(total, 'result')} read, {damaged} damaged")
+    return ExitCode.USAGE if damaged else ExitCode.OK
+
+
+def _verified(store: FolderStore) -> tuple[int, int]:
+    """Read one store, and remove what is damaged; return how many results, and how many those."""
     damaged = 0
     known: dict[tuple[str, int], bool] = {}
     total = 0
@@ -97,17 +110,17 @@ def verify() -> int:
     for (named, _), is_whole in known.items():
         if not is_whole:
             store.remove_blob(named)
-    console.print_message(f"{count(total, 'result')} read, {damaged} damaged")
-    return ExitCode.USAGE if damaged else ExitCode.OK
+    return total, damaged
 
 
 def clear(crate: str | None) -> int:
     """Remove what is kept, of one crate or of all; return the exit code."""
-    store = _opened()
-    found = list(_of(store, crate))
-    for key, name, _ in found:
+    stores = _every_store()
+    found = list(_of(stores, crate))
+    for store, key, name, _ in found:
         store.remove(key, name)
-    _forget_unused(store, young_s=0.0 if crate is None else _YOUNG_S)
+    for store in stores:
+        _forget_unused(store, young_s=0.0 if crate is None else _YOUNG_S)
     console.print_message(f"{count(len(found), 'result')} removed")
     return ExitCode.OK
 
@@ -140,8 +153,19 @@ def _forget_unused(store: FolderStore, young_s: float) -> None:
             store.remove_blob(named)
 
 
-def _opened() -> FolderStore:
-    folder = private_cache.folder("results")
+def _every_store() -> list[FolderStore]:
+    """Return the store of this user, then those of workspaces that share results."""
+    top = private_cache.place(result_folder.OWN).parent
+    try:
+        listed = sorted(os.listdir(top))
+    except OSError:
+        listed = []
+    others = filter(result_folder.is_shared, listed)
+    return [_opened(each) for each in (result_folder.OWN, *others)]
+
+
+def _opened(named: str) -> FolderStore:
+    folder = private_cache.folder(named)
     try:
         if folder is not None:
             return FolderStore(os.fsencode(folder))
@@ -150,19 +174,21 @@ def _opened() -> FolderStore:
         why = f"it {error}"
     except OSError as error:
         why = error.strerror or "it cannot be read"
-    place = private_cache.place("results")
+    place = private_cache.place(named)
     raise BuildpermError(
         f"cannot use `{place}`: {why}", hint="Set XDG_CACHE_HOME to a folder of your own."
     )
 
 
-def _of(store: FolderStore, crate: str | None) -> Iterator[tuple[str, str, KeptResult]]:
+def _of(
+    stores: Iterable[FolderStore], crate: str | None
+) -> Iterator[tuple[FolderStore, str, str, KeptResult]]:
     found = False
-    for each in store.every():
-        result = each[2]
-        if crate in (None, result.name, result.crate, f"{result.name}@{result.version}"):
-            found = True
-            yield each
+    for store in stores:
+        for key, name, result in store.every():
+            if crate in (None, result.name, result.crate, f"{result.name}@{result.version}"):
+                found = True
+                yield store, key, name, result
     if crate is not None and not found:
         raise BuildpermError(
             f"nothing is kept of a crate `{crate}`", hint="`buildperm cache show` lists all."
