@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from buildperm.cli import options
 
+ACTIONS = ["show", "explain", "verify", "clear", "pull", "push", "keygen"]
+
 
 @click.command("cache")
-@click.argument("action", type=click.Choice(["show", "explain", "verify", "clear"]))
+@click.argument("action", type=click.Choice(ACTIONS))
 @click.argument("crate", required=False)
 @options.CARGO
 def command(*, action: str, crate: str | None, cargo: tuple[str, ...]) -> int:
@@ -19,11 +23,18 @@ def command(*, action: str, crate: str | None, cargo: tuple[str, ...]) -> int:
     explain CRATE    say whether its last run was restored, and why not
     verify           read all of them, and remove what is damaged
     clear [CRATE]    remove them
+    pull             before a build: take what others have signed, from the store in Cargo.toml
+    push             after a build: sign what was seen twice here, and give it to others
+    keygen FILE      write a new private key to FILE, and print the public one for Cargo.toml
 
     They lie in your cache folder, for all workspaces together. docs/cache.md says when a result is
     kept and restored, and what cannot be seen.
 
-    Exit code: 0 fine; 2 there is no such crate, or `verify` has found something damaged.
+    `push` signs with the key in BUILDPERM_CACHE_KEY, or in the file that BUILDPERM_CACHE_KEY_FILE
+    names; without one it does nothing. What `pull` cannot prove is a line, and is not used.
+
+    Exit code: 0 fine; 2 there is no such crate, no store or no access to push to it, or `verify`
+    has found something damaged.
     """
     from buildperm.workflow import result_inventory
 
@@ -31,8 +42,27 @@ def command(*, action: str, crate: str | None, cargo: tuple[str, ...]) -> int:
         if crate is None:
             raise click.UsageError("`explain` needs the name of a crate")
         return result_inventory.explain(cargo, crate)
+    if action == "keygen":
+        return _make_key(crate)
+    if action in ("pull", "push"):
+        from buildperm.workflow import shared_results
+
+        if crate is not None:
+            raise click.UsageError(f"`{action}` takes no crate: it is about the workspace")
+        return (shared_results.pull if action == "pull" else shared_results.push)(cargo)
     if action == "verify":
         if crate is not None:
             raise click.UsageError("`verify` takes no crate: it reads everything")
         return result_inventory.verify()
     return (result_inventory.show if action == "show" else result_inventory.clear)(crate)
+
+
+def _make_key(path: str | None) -> int:
+    from buildperm.errors import ExitCode
+    from buildperm.presentation import console
+    from buildperm.workflow import entry_signature
+
+    if path is None:
+        raise click.UsageError("`keygen` needs the name of a file for the private key")
+    console.print_line(entry_signature.make_key(Path(path).expanduser()))
+    return ExitCode.OK

@@ -1,0 +1,190 @@
+"""Machines that share results: what one has signed another one restores, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.blob_server import BlobServer, blob_server
+from tests.command import buildperm, member
+
+pytestmark = pytest.mark.slow  # Each builds several times.
+
+BODY = """
+    let out = std::env::var("OUT_DIR").unwrap();
+    let data = std::fs::read_to_string("data").unwrap();
+    let keys: Vec<_> = std::env::vars().filter(|(name, _)| name.contains("CACHE_KEY")).collect();
+    std::fs::write(format!("{out}/made"), format!("{data}{}", keys.len())).unwrap();
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[BlobServer]:
+    with blob_server() as server:
+        yield server
+
+
+class Machine:
+    """A checkout at one place, with a cache of its own and perhaps a key."""
+
+    def __init__(self, top: Path, name: str, workspace: Path, key: Path | None = None) -> None:
+        self.workspace = workspace
+        self.cache = top / name
+        self.cache.mkdir()
+        self.extra = {"XDG_CACHE_HOME": str(self.cache)}
+        if key is not None:
+            self.extra["BUILDPERM_CACHE_KEY_FILE"] = str(key)
+
+    def run(self, *words: str, code: int = 0) -> str:
+        ended = buildperm(*words, folder=self.workspace, extra=self.extra)
+        said = ended.stdout + ended.stderr
+        assert ended.returncode == code, said
+        assert "Traceback" not in said
+        return said
+
+    def ci(self) -> str:
+        shutil.rmtree(self.workspace / "target", ignore_errors=True)
+        self.said = self.run("ci")
+        (path,) = self.workspace.glob("target/buildperm/ci/**/result.json")
+        told: dict[str, object] = json.loads(path.read_bytes())
+        self.why = str(told["why"])
+        return str(told["outcome"])
+
+    def made(self) -> str:
+        (path,) = self.workspace.glob("target/buildperm/ci/debug/build/*/out/made")
+        return path.read_text()
+
+
+def wait() -> None:
+    """Wait until the clock says something else."""
+    began = time.monotonic()
+    while time.monotonic() - began < 1.2:
+        time.sleep(0.1)
+
+
+def workspace_at(place: Path, store: str, public: str) -> Path:
+    workspace = member(place, f"fn main() {{\n{BODY}\n}}\n")
+    manifest = workspace / "Cargo.toml"
+    (workspace / "sample/data").write_text("data")
+    table = f'cache = {{ store = "{store}", keys = ["{public}"] }}'
+    text = f"\n[workspace.metadata.buildperm]\nversion = 1\n{table}\n"
+    manifest.write_text(manifest.read_text() + text)
+    return workspace
+
+
+def make_key(folder: Path, name: str) -> str:
+    return buildperm("cache", "keygen", name, folder=folder).stdout.strip()
+
+
+@pytest.fixture
+def given(tmp_path: Path, server: BlobServer) -> Machine:
+    """Return a machine that has built twice, and given what came of it."""
+    public = make_key(tmp_path, "key")
+    workspace = workspace_at(tmp_path / "ws", server.address, public)
+    machine = Machine(tmp_path, "trusted", workspace, tmp_path / "key")
+    assert machine.ci() == "kept", machine.why
+    assert "0 results pushed" in machine.run("cache", "push")  # Seen once is not enough.
+    wait()
+    assert machine.ci() == "kept", machine.why
+    assert "1 result pushed" in machine.run("cache", "push")
+    return machine
+
+
+def test_another_machine_restores_what_was_signed(given: Machine, tmp_path: Path) -> None:
+    made = given.made()
+    alone = Machine(tmp_path, "alone", given.workspace)
+    other = Machine(tmp_path, "other", given.workspace)
+
+    assert alone.ci() == "kept"  # It has run: nothing was pulled there.
+    assert "1 result pulled, 0 here already, 0 not used" in other.run("cache", "pull")
+    assert other.ci() == "restored", other.why
+
+    assert other.made() == made == "data0"  # No script saw the key.
+    assert "signed ed25519:" in other.run("cache", "show")
+    assert "restored" in other.run("cache", "explain", "sample")
+    assert "1 result read, 0 damaged" in other.run("cache", "verify")
+    assert "0 results pulled, 1 here already" in other.run("cache", "pull")
+    assert "1 result removed" in other.run("cache", "clear")
+
+
+def test_a_signed_result_of_other_inputs_is_not_restored(given: Machine, tmp_path: Path) -> None:
+    data = given.workspace / "sample/data"
+    about = data.stat()
+    data.write_text("DATA")
+    os.utime(data, ns=(about.st_atime_ns, about.st_mtime_ns))
+    other = Machine(tmp_path, "other", given.workspace)
+
+    other.run("cache", "pull")
+
+    assert other.ci() != "restored"
+    assert other.made() == "DATA0"
+
+
+def test_in_another_place_a_run_has_to_come_to_the_same(given: Machine, tmp_path: Path) -> None:
+    place = tmp_path / "elsewhere/ws"
+    place.parent.mkdir()
+    shutil.copytree(given.workspace, place, ignore=shutil.ignore_patterns("target"))
+    other = Machine(tmp_path, "other", place)
+    other.run("cache", "pull")
+
+    assert other.ci() == "kept", other.why
+    assert other.ci() == "restored", other.why
+
+
+def test_who_lists_another_key_uses_nothing(given: Machine, tmp_path: Path) -> None:
+    other = Machine(tmp_path, "other", given.workspace)
+    other.run("cache", "pull")
+    manifest = given.workspace / "Cargo.toml"
+    mine = given.run("cache", "push").rpartition(" ")[2].strip()
+    manifest.write_text(manifest.read_text().replace(mine, make_key(tmp_path, "another")))
+
+    said = other.run("cache", "pull")
+
+    assert "sample 0.1.0: not used: it is signed by a key that Cargo.toml does not list" in said
+    assert "0 results pulled" in said
+    # What was pulled while the other key was listed lies elsewhere.
+    assert other.ci() == "kept", other.why
+    assert "does not list" in given.run("cache", "push", code=2)
+
+
+def test_without_a_key_nothing_is_pushed(
+    given: Machine, tmp_path: Path, server: BlobServer
+) -> None:
+    visitor = Machine(tmp_path, "visitor", given.workspace)
+    assert visitor.ci() == "kept"
+    before = dict(server.objects)
+
+    assert "nothing is pushed" in visitor.run("cache", "push")
+    assert server.objects == before
+
+
+def test_a_store_that_fails_is_a_line(given: Machine, tmp_path: Path, server: BlobServer) -> None:
+    other = Machine(tmp_path, "other", given.workspace)
+    server.misbehaves = "fails"
+
+    said = other.run("cache", "pull")
+
+    assert "sample 0.1.0: not used: the store cannot be read" in said
+    assert "127.0.0.1" not in said
+    assert other.ci() == "kept"
+    server.misbehaves = "refuses"
+    visitor = Machine(tmp_path, "visitor", given.workspace, tmp_path / "key")
+    visitor.ci()
+    wait()
+    assert visitor.ci() == "kept"
+    assert "the store cannot be" in visitor.run("cache", "push", code=2)
+
+
+def test_a_workspace_without_a_store_has_nobody_to_ask(tmp_path: Path) -> None:
+    workspace = member(tmp_path / "ws", "fn main() {}\n")
+    machine = Machine(tmp_path, "alone", workspace)
+    subprocess.run(["cargo", "generate-lockfile", "--offline"], cwd=workspace, check=True)
+
+    assert "no store is named in Cargo.toml" in machine.run("cache", "pull", code=2)
