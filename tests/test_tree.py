@@ -60,6 +60,7 @@ SUBJECTS = {
     "cli/shared_folders": "What every command says of two grants for one folder.",
     "cli/kept_looks": "What the filter stops, and the recorder collects, in runs that may be kept.",
     "cli/rustc_probes": "What scripts learn of rustc, held and not.",
+    "cli/shared_cache": "Machines that share results, from the key to what is restored.",
     "cli/shared_outputs": "What crates leave for one another in the target directory.",
     "cli/standard_input": "What Cargo runs reads it.",
     "cli/tool_chains": "What learn and ci make of scripts that run tool chains.",

@@ -16,7 +16,13 @@ from buildperm.cache.kept_result import CANDIDATE, CONFIRMED, KeptResult
 from buildperm.cache.result_store import FolderStore
 from buildperm.workflow import shared_entry
 from buildperm.workflow.entry_signature import Signer
-from buildperm.workflow.remote_store import LocalFolder, ObjectStore, RemoteStore, UnreachableError
+from buildperm.workflow.remote_store import (
+    LocalFolder,
+    ObjectStore,
+    RemoteStore,
+    UnreachableError,
+    opened,
+)
 from buildperm.workflow.shared_entry import Entry
 from buildperm.workflow.shared_results import Taking, give_shelf
 from tests.blob_server import BlobServer, blob_server
@@ -92,11 +98,32 @@ def taken(local: FolderStore) -> list[KeptResult]:
     return [result for _, result in local.results(KEY)]
 
 
-@pytest.mark.parametrize("kind", ["http", "folder"])
+@pytest.fixture(params=["http", "s3", "file"])
+def shared(
+    request: pytest.FixtureRequest,
+    server: BlobServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> RemoteStore:
+    """Return a store of each kind; a bucket is one of the server's folders."""
+    for name, value in (
+        ("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}"),
+        ("AWS_ACCESS_KEY_ID", "testing"),
+        ("AWS_SECRET_ACCESS_KEY", "testing"),
+        ("AWS_REGION", "us-east-1"),
+    ):
+        monkeypatch.setenv(name, value)
+    addresses = {
+        "http": server.address,
+        "s3": "s3://bucket/prefix",
+        "file": f"file://{tmp_path}/shared",
+    }
+    return opened(addresses[request.param])
+
+
 def test_what_was_given_is_taken(
-    kind: str, store: ObjectStore, here: FolderStore, there: FolderStore, tmp_path: Path
+    shared: RemoteStore, here: FolderStore, there: FolderStore
 ) -> None:
-    shared: RemoteStore = store if kind == "http" else LocalFolder(str(tmp_path / "shared"))
     give(there, shared)
 
     assert take(here, shared) == []
