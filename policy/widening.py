@@ -111,6 +111,11 @@ def _of_everybody(before: Policy, after: Policy, context: str) -> Iterator[Wider
         if key not in before.young and before.min_age:
             what = f"of `{key}` have their grants although it is younger than `min-age`"
             yield _plain(EVERYBODY, f"young {key}", what, ("young",))
+    trusted = before.cache_store.keys if before.cache_store else ()
+    for key in after.cache_store.keys if after.cache_store else ():
+        if key not in trusted:
+            what = f"may be replaced by results that `{key}` has signed"
+            yield _plain(EVERYBODY, f"cache-key:{key}", what, ("cache", "keys"))
     declared = after.contexts or (context,)
     for words in before.contexts or (context,):
         if words not in declared:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +35,12 @@ def crate(body: str, key: str = "foo") -> str:
 
 
 WIDE = 'read = ["$WORKSPACE/proto/**"]'
+KEYS = [f"ed25519:{'A' * 42}{last}=" for last in "AE"]
+
+
+def shared(store: str, *keys: str) -> str:
+    return f'{_HOME}cache = {{ store = "{store}", keys = {json.dumps(keys)} }}\n'
+
 
 NARROWER = {
     "a folder becomes a file": (crate(WIDE), crate('read = ["$WORKSPACE/proto/a.txt"]')),
@@ -80,6 +87,10 @@ NARROWER = {
         _HOME + 'shared = ["$WORKSPACE/g/**"]',
         _HOME + 'shared = ["$WORKSPACE/g/a"]',
     ),
+    "fewer sign": (shared("s3://a", *KEYS), shared("s3://a", KEYS[1])),
+    "nobody signs any more": (shared("s3://a", *KEYS), _HOME + "cache = true"),
+    "what is signed is elsewhere": (shared("s3://a", KEYS[0]), shared("s3://b", KEYS[0])),
+    "own results are restored": (_HOME, _HOME + "cache = true"),
 }
 
 WIDER = {
@@ -236,6 +247,16 @@ WIDER = {
         _HOME + 'shared = ["$WORKSPACE/g/a"]',
         _HOME + 'shared = ["$WORKSPACE/g/**"]',
         f"{EVERYBODY} that may write `$WORKSPACE/g/**` may change what others have made there",
+    ),
+    "somebody else signs": (
+        shared("s3://a", KEYS[0]),
+        shared("s3://a", KEYS[1]),
+        f"{EVERYBODY} may be replaced by results that `{KEYS[1]}` has signed",
+    ),
+    "somebody signs": (
+        _HOME + "cache = true",
+        shared("s3://a", KEYS[0]),
+        f"{EVERYBODY} may be replaced by results that `{KEYS[0]}` has signed",
     ),
 }
 

@@ -559,3 +559,16 @@ def test_what_counts_as_reviewed_since_is_listed_and_lets_nothing_fail(tmp_path:
     (found,) = json.loads(told.stdout)["findings"]
     assert (found["rule"], found["level"], found["crate"]) == ("newly-reviewed", "note", "sample")
     assert "new: read $WORKSPACE/data.txt" in found["details"]
+
+
+def test_a_key_that_signs_results_is_wider(workspace: Path) -> None:
+    key = f"ed25519:{'A' * 43}="
+    text = (workspace / "Cargo.toml").read_text()
+    table = f'{GRANTS}cache = {{ store = "s3://bucket", keys = ["{key}"] }}\n'
+    (workspace / "Cargo.toml").write_text(text.replace(GRANTS, table))
+
+    ended = check(workspace)
+
+    said = ended.stdout + ended.stderr
+    assert ended.returncode == 21
+    assert f"all build scripts may be replaced by results that `{key}` has signed" in said
