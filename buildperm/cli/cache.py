@@ -1,4 +1,4 @@
-"""`buildperm cache`: what is kept of build scripts, why one was run again, and to clear it."""
+"""`buildperm cache`: what is kept of build scripts, why one was run again, and to share it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ ACTIONS = ["show", "explain", "verify", "clear", "pull", "push", "keygen"]
 @click.argument("crate", required=False)
 @options.CARGO
 def command(*, action: str, crate: str | None, cargo: tuple[str, ...]) -> int:
-    r"""Look at the results of build scripts that `ci --cache` keeps, and clear them.
+    """Look at the results of build scripts that `ci --cache` keeps, and clear them.
 
     \b
-    show [CRATE]     list them: when each was recorded, by whom, how often it was seen
+    show [CRATE]     list them: when each was recorded, by whom, how often seen
     explain CRATE    say whether its last run was restored, and why not
     verify           read all of them, and remove what is damaged
     clear [CRATE]    remove them
-    pull             before a build: take what others have signed, from the store in Cargo.toml
-    push             after a build: sign what was seen twice here, and give it to others
-    keygen FILE      write a new private key to FILE, and print the public one for Cargo.toml
+    pull             take what others have signed, before a build
+    push             sign what was seen twice here for others, after a build
+    keygen FILE      write a private key to a new FILE; print the public one
 
     They lie in your cache folder, for all workspaces together. docs/cache.md says when a result is
     kept and restored, and what cannot be seen.
@@ -35,7 +35,7 @@ def command(*, action: str, crate: str | None, cargo: tuple[str, ...]) -> int:
 
     Exit code: 0 fine; 2 there is no such crate, no store or no access to push to it, or `verify`
     has found something damaged.
-    """
+    """  # noqa: D301 - click's mark is the character, not how it is written
     from buildperm.workflow import result_inventory
 
     if action == "explain":

@@ -20,7 +20,7 @@ from buildperm.presentation.preferences import PreferencesFile, started_environm
     help="Print a configuration file with every setting and every key, commented out.",
 )
 def command(*, form: str, is_example: bool) -> int:
-    r"""Say where the configuration file is, and what it changes: colours, signs, keys.
+    """Say where the configuration file is, and what it changes: colours, signs, keys.
 
     It is for you alone and for this machine: nothing in it changes what a build may do. The file is
     `$XDG_CONFIG_HOME/buildperm/config.toml`, else `~/.config/buildperm/config.toml`. To begin one:
@@ -29,7 +29,7 @@ def command(*, form: str, is_example: bool) -> int:
         buildperm config --example > ~/.config/buildperm/config.toml
 
     Exit code: 0 it is in force, or there is none; 2 something in it is wrong.
-    """
+    """  # noqa: D301 - click's mark is the character, not how it is written
     from buildperm.tui.appearance import Appearance
     from buildperm.tui.key_bindings import ACTIONS, ActionGroup
 

@@ -39,6 +39,20 @@ def test_every_command_explains_itself(command: str) -> None:
     assert told.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("cache", "  verify           read all of them, and remove what is damaged\n"),
+        ("config", "      buildperm config --example > ~/.config/buildperm/config.toml\n"),
+    ],
+)
+def test_what_is_set_line_by_line_stays_so(command: str, line: str) -> None:
+    told = buildperm(command, "--help").stdout
+
+    assert line in told
+    assert "\\b" not in told
+
+
 def test_an_unknown_command_or_option_is_a_usage_error() -> None:
     assert buildperm("leran").returncode == 2
     assert buildperm("ci", "--frobnicate").returncode == 2
