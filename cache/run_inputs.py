@@ -269,7 +269,8 @@ class RunInputs:
             self._add(LOOK, real, _looked_mode(about), 0, 0)
 
     def _add_file(self, real: bytes, about: os.stat_result) -> None:
-        known = self._known if about.st_size >= LEAST_BYTES else None
+        is_known = about.st_size >= LEAST_BYTES and _keeps_times(about.st_dev)
+        known = self._known if is_known else None
         found = (known.found(real, _signature(about)) if known else "") or _content(real)
         self._add_signed(FILE, real, about, found)
         if known is not None and isinstance(found, str) and not self.reason:

@@ -38,6 +38,7 @@ _LOOKS: dict[str, tuple[str, ...]] = {
     "export": (),
     "import": ("/nonexistent/grants.toml",),
     "config": (),
+    "cache": ("show",),
     "index": ("check", "nowhere"),
     "doctor": (),
 }

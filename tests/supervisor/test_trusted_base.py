@@ -21,7 +21,7 @@ FOLDERS = ("supervisor", "cache", "rules", "tracer/recorder")
 ENTRY = "supervisor/main.py"
 SHARED = {
     *("buildperm/printable.py", "tracer/fields.py", "tracer/notation.py"),
-    *("tracer/recording_format.py", "tracer/syscall_table.py"),
+    *("tracer/recording_format.py", "tracer/syscall_table.py", "tracer/system_values.py"),
 }
 """What the commands load as well."""
 
