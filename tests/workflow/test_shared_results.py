@@ -276,7 +276,16 @@ def test_an_entry_does_not_count_for_another_package(
         ({"key": {**PARTS, "the machine": "another"}}, "it is about something else"),
         ({"state": CANDIDATE}, "it was not seen to be the same twice"),
         ({"left": [["file", "../up", 0o644, digest.of(b""), 0, 0]]}, "its result is damaged"),
-        ({"left": [["file", "huge", 0o644, digest.of(b""), 1 << 40, 0]]}, "is too large"),
+        ({"left": [["file", "huge", 0o644, digest.of(b""), 1 << 40, 0]]}, "is damaged"),
+        (
+            {
+                "left": [
+                    ["file", name, 0o644, digest.of(name.encode()), 1 << 29, 0]
+                    for name in ("large", "larger")
+                ]
+            },
+            "is too large",
+        ),
         ({"left": [["file", "less", 0o644, digest.of(b""), -5, 0]]}, "its result is damaged"),
     ],
     ids=lambda value: str(value)[:30],
