@@ -106,6 +106,7 @@ def test_what_runs_scripts_refuses_in_one_sentence(
     assert {path: path.stat().st_mtime_ns for path in learnt.folder.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_its_help_is_there_all_the_same(learnt: LearntWorkspace) -> None:
     told = _elsewhere(learnt, "learn", "--help")
 

@@ -93,7 +93,7 @@ def _try(machine: PersonsMachine, command: str, *, told: str = "") -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("command", [*_LOOKS, *_BUILDS])
 def test_a_compiler_of_a_checkout_runs_for_no_command(
     machine: PersonsMachine, command: str
@@ -108,7 +108,7 @@ def test_a_compiler_of_a_checkout_runs_for_no_command(
     assert not called.exists()
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("command", _LOOKS)
 def test_a_wrapper_of_a_checkout_runs_for_no_command_that_looks(
     machine: PersonsMachine, command: str
@@ -122,7 +122,7 @@ def test_a_wrapper_of_a_checkout_runs_for_no_command_that_looks(
     assert not called.exists()
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("command", _LOOKS)
 @pytest.mark.parametrize(
     "form", ["LD_PRELOAD = '{}'", "LD_PRELOAD = {{ value = '{}', force = true }}"]
@@ -141,7 +141,7 @@ def test_what_a_variable_of_a_checkout_loads_is_loaded_for_no_command_that_looks
     assert command not in ("show", "pending", "check") or "cannot read" not in found
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("command", ["pending", "enable", "show", "status"])
 def test_a_file_that_a_checkout_has_rustc_log_to_stays_as_it_is(
     machine: PersonsMachine, command: str
@@ -158,7 +158,7 @@ def test_a_file_that_a_checkout_has_rustc_log_to_stays_as_it_is(
     assert command != "show" or "cannot read" not in found
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("command", ["pending", "enable", "show", "learn", "ci"])
 @pytest.mark.parametrize(
     "flags",
@@ -200,7 +200,7 @@ def _as_rustup(machine: PersonsMachine, chosen: Path) -> None:
 _ASKING = [each for each in (*_LOOKS, *_BUILDS) if each not in ("config", "info")]
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("command", _ASKING)
 @pytest.mark.parametrize("place", ["above", "here"])
 def test_a_tool_chain_of_a_checkout_runs_for_no_command(

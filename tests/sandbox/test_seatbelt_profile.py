@@ -74,6 +74,7 @@ def test_a_hostile_name_opens_nothing_else(path: bytes) -> None:
     assert "(allow default)" not in [line.strip() for line in text.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_crate_can_be_shown_as_one(learnt: LearntWorkspace) -> None:
     with learnt.granting(app='read = ["$WORKSPACE/schema/**"]'):
         told = learnt.run("show", "app", "--seatbelt")
@@ -89,6 +90,7 @@ def test_a_crate_can_be_shown_as_one(learnt: LearntWorkspace) -> None:
     assert "Nobody has proven on a Mac that it holds." in told.stdout
 
 
+@pytest.mark.slow
 def test_it_is_for_one_crate(learnt: LearntWorkspace) -> None:
     told = learnt.run("show", "--seatbelt")
 
