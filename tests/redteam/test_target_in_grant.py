@@ -56,14 +56,14 @@ def test_a_granted_folder_is_not_what_cargo_keeps_in_it(
     (folder / "writer/wishes").write_text("")
     allowed = buildperm("ci", folder=folder, extra=extra)
     assert allowed.returncode == 0, allowed.stdout + allowed.stderr
-    before = aim.read_text()
+    before = aim.read_bytes()
     (folder / "writer/wishes").write_text(str(aim))
     (folder / "writer/build.rs").write_text(f"{WRITER}\n")
     refused = buildperm("ci", folder=folder, extra=extra)
 
     assert refused.returncode == 20, refused.stdout + refused.stderr
     assert told in refused.stdout
-    assert aim.read_text() == before
+    assert aim.read_bytes() == before
     assert (folder / "gen/own/x.txt").exists()
 
 

@@ -73,6 +73,20 @@ def test_what_is_closed_is_closed_from_there(own_bench: Bench, tmp_path: Path) -
     assert outside.read_text() == "text"
 
 
+def test_a_program_that_lists_it_is_told_that_it_may_not(own_bench: Bench) -> None:
+    ended = started(
+        own_bench,
+        "attempt('list', lambda: os.listdir('/'))\n"
+        "attempt('scan', lambda: os.scandir('/'))\n"
+        "os.chdir('/')\n"
+        "sys.path.insert(0, '')\n"
+        "attempt('import', lambda: __import__('colorsys'))\n",
+    )
+
+    closed = dict.fromkeys(("list", "scan"), "Permission denied")
+    assert (ended.status, said(ended)) == (0, {**closed, "import": "done"}), ended.stderr
+
+
 def test_reading_it_is_recorded_as_refused(own_bench: Bench) -> None:
     ended = started(own_bench, "")
 

@@ -6,6 +6,9 @@ descriptor with O_PATH may only name what is in the folder, as anybody may by a 
 name is judged like that. To list the folder with it is EBADF. So that is what is given where `/` is
 opened for reading, and what is recorded is that reading it was refused.
 
+glibc's opendir(3) adds O_NONBLOCK. Who lists `/` by it is refused as ever, by EACCES: Python's
+imports go on after that, and end with any other error.
+
 Part of the supervisor: standard library only, nothing heavy.
 """
 
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.writer import Writer
 
-_ANOTHER = open_flags("O_ACCMODE", "O_CREAT", "O_TRUNC", "O_PATH")
+_ANOTHER = open_flags("O_ACCMODE", "O_CREAT", "O_TRUNC", "O_PATH", "O_NONBLOCK")
 
 
 class RootFolder:
