@@ -17,6 +17,7 @@ from buildperm.tracer.notation import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, TypeAlias
 
     from buildperm.cache.run_inputs import Input
@@ -161,11 +162,17 @@ def _number(value: object) -> int:
     return value
 
 
-def _input(value: object) -> Input:
-    each: list[Any] = value if type(value) is list else [None]
-    if not isinstance(each[0], str) or FIELDS.get(each[0]) != len(each):
-        raise ValueError("not an input")
+def _row(value: object, lengths: Mapping[str, int], otherwise: str) -> list[Any]:
+    """Return a list that begins with its kind and a text, as long as such a one has to be."""
+    each: list[Any] = value if type(value) is list and value else [None]
+    if not isinstance(each[0], str) or lengths.get(each[0]) != len(each):
+        raise ValueError(otherwise)
     _of(str, each[1])
+    return each
+
+
+def _input(value: object) -> Input:
+    each = _row(value, FIELDS, "not an input")
     texts = {"file": (3,), "listing": (3,), "link": (2,), "kernel": (2,)}.get(each[0], ())
     for at, part in enumerate(each[2:], 2):
         _of(str if at in texts else int, part)
@@ -173,10 +180,7 @@ def _input(value: object) -> Input:
 
 
 def _left(value: object) -> Left:
-    each: list[Any] = value if type(value) is list else [None]
-    if not isinstance(each[0], str) or _LEFT_FIELDS.get(each[0]) != len(each):
-        raise ValueError("not a file, a folder or a link")
-    _of(str, each[1])
+    each = _row(value, _LEFT_FIELDS, "not a file, a folder or a link")
     if each[0] == LINK:
         _of(str, each[2])
     elif not 0 <= _number(each[2]) <= 0o777:

@@ -129,6 +129,8 @@ HOSTILE: dict[str, dict[str, object]] = {
     "a blob larger than any": {"stdout": [digest.of(b""), 1 << 62, 0]},
     "an input of another shape": {"inputs": [["file", "/x"]]},
     "an input that is none": {"inputs": [7]},
+    "an input that is empty": {"inputs": [[]]},
+    "a file that is empty": {"left": [[]]},
     "an unknown state": {"state": "fine"},
     "another format": {"format": 99},
 }
