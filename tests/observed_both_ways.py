@@ -145,18 +145,11 @@ def broken(unseen: set[Opened], seen: set[Opened]) -> list[Opened]:
     )
 
 
-def _begin_without(_self: Any, process: Any, _then: Any) -> bool:  # noqa: ANN401
-    """Give a script no folders: `tests/supervisor/test_folder_reads.py` is about them."""
-    process.reads = False
-    return False
-
-
 def supervise() -> None:
     """Be the supervisor that a stub has started, or the fork server."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     sys.path.append(root)
     from buildperm.tracer.recorder import (
-        folder_reads,
         inner_loop,
         light_opens,
         observation,
@@ -166,7 +159,6 @@ def supervise() -> None:
     from buildperm.tracer.syscall_table import OpenLayout
 
     mark_unseen(open_calls, light_opens, inner_loop, writer)
-    setattr(folder_reads.FolderReads, "begin", _begin_without)  # noqa: B010 - of another type
     observation._HANDLERS[OpenLayout] = open_calls.handler
     main = os.path.join(root, "buildperm", "supervisor", "main.py")
     with open(main, encoding="utf-8") as file:
@@ -177,7 +169,7 @@ def command() -> None:
     """Be `buildperm`."""
     from buildperm.sandbox import seccomp, stub
 
-    stub.SUPERVISOR = os.path.abspath(__file__)
+    stub.SUPERVISOR = os.path.join(os.path.dirname(__file__), "observed_without_folders.py")
     seccomp.LIGHT = stopping()  # type: ignore[attr-defined]  # What it has imported.
     from buildperm.cli import main
 
