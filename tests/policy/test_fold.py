@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildperm.policy.access import COMMANDS_MOST, Access, Outcome
-from buildperm.policy.fold import CHAINS_MOST, attributed, fold
+from buildperm.policy.access_builder import CHAINS_MOST
+from buildperm.policy.fold import attributed, fold
 from buildperm.policy.kinds import Kind
 from buildperm.policy.role import OF_SCRIPT
 from buildperm.policy.undecided_accesses import is_settled
