@@ -242,6 +242,7 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
         run.temporary,
         _beside(run),
         rights,
+        run.places.values(),
     )
     return Launch(
         run.subject.program,

@@ -262,6 +262,27 @@ def test_who_enters_the_folder_first_finds_there_what_it_was_granted(
     assert ended.stdout == b"cargo::warning=done\n"
 
 
+def test_who_enters_a_crowded_folder_finds_the_build_there(either: Bench) -> None:
+    """Learning, each name in /tmp is granted on its own, and there may be thousands."""
+    if SHARED not in either.workspace.parents:
+        pytest.skip("temporary files of this machine are elsewhere")
+    crowd = [SHARED / f"!{number}-{os.getpid()}" for number in range(1_100)]
+    script = either.top / "work.sh"
+    script.write_text(f"#!/bin/sh -eu\n{INSTALL}(: >{crowd[-1]}) || :\nrm {crowd[100]} || :\n")
+    script.chmod(0o755)
+    try:
+        for path in crowd:
+            path.write_text("theirs")
+
+        ended = either.run(either.install(script), "learning")
+
+        assert ended.status == 0, ended.stderr
+        assert all(path.read_text() == "theirs" for path in crowd)
+    finally:
+        for path in crowd:
+            path.unlink(missing_ok=True)
+
+
 TOOLS = """
 cd "$OUT_DIR"
 echo 'int x;' >/tmp/buildperm-tool.c

@@ -209,10 +209,11 @@ class Recorder:
         temporary: Mapping[bytes, bytes],
         beside: tuple[bytes, bytes, Callable[..., bool]] | None = None,
         given: Iterable[bytes] = (),
+        places: Iterable[bytes] = (),
     ) -> None:
         """Keep what lies in shared folders in a folder: see `OwnFolders`."""
         hides = self._observer.hides
-        own = OwnFolders(self._calls, folder, is_granted, hides, temporary, beside, given)
+        own = OwnFolders(self._calls, folder, is_granted, hides, temporary, beside, given, places)
         self._syscalls.own_folders = own
         if self._inner:
             self._inner.expect_own_folders(own)

@@ -57,6 +57,7 @@ _IN_MEMORY = frozenset(
 
 _NAME_MOST = 255  # NAME_MAX
 _SEEN_MOST = 64  # Names of the machine to remember.
+_LINKS_MOST = 1_000  # Learning, nearly every name in /tmp is granted on its own.
 
 
 class OwnFolders:
@@ -71,6 +72,7 @@ class OwnFolders:
         temporary: Mapping[bytes, bytes],
         beside: tuple[bytes, bytes, Callable[..., bool]] | None = None,
         given: Iterable[bytes] = (),
+        places: Iterable[bytes] = (),
     ) -> None:
         """Prepare.
 
@@ -83,6 +85,7 @@ class OwnFolders:
             beside: The folder of the profile, what is in its place, and what tells of a name from
                 there on whether the script's own is meant: `supervisor.profile_delivery`.
             given: Paths that were granted, some of them in such folders.
+            places: Where the build is at work, which is linked before all else.
         """
         self._memory = folder + b"/shm"
         self._temporary = dict(temporary)
@@ -127,10 +130,12 @@ class OwnFolders:
                     self._folders.add(number)
         self._changing = {number for number, name in calls.items() if name in opens | changes}
         self._numbers = {number for number, where in self._paths.items() if where}
+        self._linked: set[bytes] = set()
         for shared, own in self._temporary.items():
-            below = (each[len(shared) + 1 :] for each in given if each.startswith(shared + b"/"))
-            for first in sorted({each.partition(b"/")[0] for each in below} - {b""}):
-                self._link(shared + b"/" + first, own + b"/" + first)
+            at_work = _first_names(shared, places)
+            others = (each for each in _first_names(shared, given) if each not in at_work)
+            for entry in (*at_work, *others):
+                self._link(shared + b"/" + entry, own + b"/" + entry)
 
     @property
     def apart(self) -> tuple[bytes, ...]:
@@ -241,13 +246,15 @@ class OwnFolders:
 
     def _link(self, there: bytes, own: bytes) -> None:
         """Lead from the script's own folder to what is in the shared one, and was granted."""
-        if not os.path.lexists(there) or len(self._seen) >= _SEEN_MOST:
+        if not os.path.lexists(there) or len(self._linked) >= _LINKS_MOST:
             return
         try:
             os.symlink(there, own)
         except OSError:
             return  # Whoever names it by its whole path finds it.
-        self._seen.add(there)
+        self._linked.add(there)
+        if len(self._seen) < _SEEN_MOST:
+            self._seen.add(there)
 
     def _is_change(self, number: int, flags: int) -> bool:
         return number in self._changing and (
@@ -257,7 +264,7 @@ class OwnFolders:
     def _is_own(self, shared: bytes, own: bytes, name: bytes) -> bool:
         """Tell whether a name directly in a shared folder is the script's own."""
         there = shared + b"/" + name
-        if there in self._seen:
+        if there in self._seen or there in self._linked:
             return False
         if os.path.lexists(own + b"/" + name) or not os.path.lexists(there):
             return True
@@ -296,6 +303,12 @@ class _NamePlace:
         self.at = at
         self.before = before
         self.path = path
+
+
+def _first_names(shared: bytes, paths: Iterable[bytes]) -> list[bytes]:
+    """Return the names directly in a folder that paths lead through, sorted."""
+    below = (each[len(shared) + 1 :] for each in paths if each.startswith(shared + b"/"))
+    return sorted({each.partition(b"/")[0] for each in below} - {b""})
 
 
 def _parent(tid: int) -> int:
