@@ -20,7 +20,7 @@ PARALLEL = -n $(WORKERS) --dist worksteal
 # What one workspace was built for stays together.
 GROUPS = -n 2 --dist loadgroup
 
-.PHONY: help demo test test-all corpus corpus-table races check format benchmark degradation screenshots matrix architecture \
+.PHONY: help demo test test-all corpus corpus-table report races check format benchmark degradation screenshots matrix architecture \
 	clean
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo 'make test-all   run them and all others: whole tables, the attacks, races, real crates'
 	@echo 'make corpus     run only those that build real crates from the registry (some minutes)'
 	@echo 'make corpus-table  try all crates of corpus/ that were not tried yet, and write docs/corpus.md (hours)'
+	@echo 'make report     count the results of corpus/ anew into docs/report.md (seconds; builds nothing)'
 	@echo 'make races      run only those that race paths in 100,000 calls of each kind (some minutes)'
 	@echo 'make check      format, lint, layers, types'
 	@echo 'make format     rewrite the sources as `make check` wants them'
@@ -56,6 +57,9 @@ corpus: $(VENV)/.test needs-cargo
 
 corpus-table: $(VENV)/.test needs-cargo
 	$(RUN) $(BIN)/python -m corpus
+
+report: $(VENV)/.test
+	$(RUN) $(BIN)/python -m corpus.report --write
 
 races: $(VENV)/.test needs-cargo
 	$(TESTS) -m races $(PYTEST)

@@ -1,4 +1,4 @@
-"""Tries every crate and project of the list, and writes the table: see README.md.
+"""Tries every crate and project of the list, and writes the tables: see README.md.
 
 `python -m corpus` goes on where an earlier call stopped. It needs the registry only for what has
 not been fetched yet.
@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,26 +19,12 @@ from typing import Any
 from corpus import trial
 from corpus.entries import HERE, load, lock_of
 from corpus.permissions import write_index
+from corpus.records import RESULTS, records, write
+from corpus.report import write_report
 from corpus.tables import DOCUMENT, document
 from corpus.workshop import StepError
 
-RESULTS = HERE / "results"
 _SECONDS = 1800.0
-
-
-def records() -> dict[str, Any]:
-    """Return what is known of each group and each project."""
-    return {path.stem: json.loads(path.read_text("utf-8")) for path in RESULTS.glob("*.json")}
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file at once: whoever is interrupted leaves the old one or the new one."""
-    path.parent.mkdir(exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.chmod(temporary, 0o644)
-    os.replace(temporary, path)
 
 
 def write_table() -> None:
@@ -59,7 +43,7 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=_SECONDS, metavar="S", help="of each")
     parser.add_argument("--folder", type=Path, default=HERE.parent / "target/corpus")
     parser.add_argument("--pin", action="store_true", help="only resolve, to the newest versions")
-    parser.add_argument("--table", action="store_true", help="only write the table and the index")
+    parser.add_argument("--table", action="store_true", help="only write the tables and the index")
     given = parser.parse_args()
     corpus = load()
     wanted = set(given.only or ())
@@ -90,6 +74,7 @@ def main() -> int:
     if not given.pin:
         write_table()
         write_index(records())
+        write_report()
     return 0
 
 

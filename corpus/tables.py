@@ -36,12 +36,12 @@ def tables(corpus: Corpus, records: Mapping[str, Record]) -> str:
     parts = [
         _summary(made, crate_numbers(records)),
         "### Crates",
-        _table(
+        table(
             ["crate", "kind", "result", "events", "accesses", "decisions", "lines", "presets"],
             [_crate(row) for row in crates],
         ),
         "### Workspaces of these crates",
-        _table(
+        table(
             ["workspace", "crates", "exit: learn, plain, ci", "seconds"],
             [
                 [group, str(len(members)), *_steps(records[group])]
@@ -50,7 +50,7 @@ def tables(corpus: Corpus, records: Mapping[str, Record]) -> str:
             ],
         ),
         "### Projects",
-        _table(
+        table(
             [
                 *("project", "result", "scripts", "accesses", "decisions", "lines", "presets"),
                 *("exit: learn, plain, ci", "seconds"),
@@ -87,7 +87,7 @@ def _summary(made: Sequence[Row], numbers: Mapping[str, tuple[int, int]]) -> str
             cells = [f"{what} a crate, {title}", str(len(values)), f"{median:g}", str(most)]
             lines.append([*cells, str(maximum)])
     head = ["", "crates", "median", "90th percentile", "maximum"]
-    return f"Of {len(made)} crates and projects {told}.\n\n{_table(head, lines)}"
+    return f"Of {len(made)} crates and projects {told}.\n\n{table(head, lines)}"
 
 
 def _class(row: Row) -> int:
@@ -125,16 +125,16 @@ def _seconds(numbers: Sequence[float]) -> str:
 
 def _by_hand(asked: Sequence[Row]) -> str:
     lines = [[row.name, _short(what)] for row in asked for what in row.by_hand]
-    return _table(["crate", "what, and why it was asked"], lines)
+    return table(["crate", "what, and why it was asked"], lines)
 
 
 def _wrong(wrong: Sequence[Row]) -> str:
-    return _table(["crate", "result", "reason"], [[r.name, r.verdict, r.note] for r in wrong])
+    return table(["crate", "result", "reason"], [[r.name, r.verdict, r.note] for r in wrong])
 
 
 def _missing(missing: Sequence[Row]) -> str:
     head = ["crate", "needs", "what buildperm said"]
-    return _table(
+    return table(
         head, [[row.name, row.verdict.partition(": ")[2], _short(row.told)] for row in missing]
     )
 
@@ -146,7 +146,7 @@ def _excused(records: Mapping[str, Record]) -> str:
         for each in record.get("different", {}).get("excused", ())
     }
     return (
-        _table(["crate", "reason"], [each.split(" ", 1) for each in sorted(found)]) if found else ""
+        table(["crate", "reason"], [each.split(" ", 1) for each in sorted(found)]) if found else ""
     )
 
 
@@ -158,7 +158,8 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown; cells may hold anything."""
     cells = [[_cell(cell) for cell in line] for line in (head, *lines)]
     cells.insert(1, ["---"] * len(head))
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)

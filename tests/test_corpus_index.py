@@ -10,8 +10,8 @@ import jsonschema
 
 from buildperm.policy.permission_entry import parse_entry
 from buildperm.workflow.index_source import open_index
-from corpus.__main__ import records
 from corpus.permissions import INDEX, index_files, write_index
+from corpus.records import records
 
 SCHEMAS = resources.files("buildperm.policy")
 
