@@ -29,7 +29,7 @@ help:
 	@echo 'make test-all   run them and all others: whole tables, the attacks, races, real crates'
 	@echo 'make corpus     run only those that build real crates from the registry (some minutes)'
 	@echo 'make corpus-table  try all crates of corpus/ that were not tried yet, and write docs/corpus.md (hours)'
-	@echo 'make report     count the results of corpus/ anew into docs/report.md (seconds; builds nothing)'
+	@echo 'make report     count the results of corpus/ anew into docs/report.md and rfc.md (builds nothing)'
 	@echo 'make races      run only those that race paths in 100,000 calls of each kind (some minutes)'
 	@echo 'make check      format, lint, layers, types'
 	@echo 'make format     rewrite the sources as `make check` wants them'

@@ -18,7 +18,7 @@ from corpus.figures import MEASUREMENTS, figures
 from corpus.records import records, write
 
 DOCS = Path(__file__).parents[1] / "docs"
-DOCUMENTS = (DOCS / "report.md",)
+DOCUMENTS = (DOCS / "report.md", DOCS / "rfc.md")
 _BLOCK = re.compile(
     r"(?P<begin><!-- (?P<name>[a-z-]+): made by `make report` -->\n)"
     r"(?:(?!<!-- ).)*?(?P<end><!-- end of (?P=name) -->)",
