@@ -98,7 +98,7 @@ def figures(corpus: Corpus, records: Mapping[str, Record], measured: str) -> dic
         "kinds": _kinds(corpus, made, found),
         "effort": _effort(scripts, macros, made),
         "by-hand": _by_hand(records),
-        "outcome": _outcome(made),
+        "outcome": _outcome(corpus, records, made),
         "different": _different(records),
     }
     return counted | {name: copied(measured, head) for name, head in _COPIED.items()}
@@ -229,24 +229,33 @@ def _counted(asked: Collection[Record]) -> tuple[str, str]:
     return str(len(asked)), str(len({each["crate"] for each in asked}))
 
 
-def _outcome(made: Sequence[Row]) -> str:
-    counted = Counter(row.verdict for row in made)
+def _outcome(corpus: Corpus, records: Mapping[str, Record], made: Sequence[Row]) -> str:
+    groups = {crate.name: (crate.group, crate.subject) for crate in corpus.crates}
+    found: dict[str, list[str]] = {}
+    for row in made:
+        group, subject = groups.get(row.name, (row.name, row.name))
+        why = row.note if misbehaving(row) else ""
+        if row.verdict == "another result":
+            why = why or _excused_since(corpus, records[group], subject)
+        found.setdefault(row.verdict, []).append(f"{row.name} ({why})" if why else row.name)
     lines = [
-        [verdict, str(number), ", ".join(_who(made, verdict))]
-        for verdict, number in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+        [verdict, str(len(names)), "" if verdict == "ok" else ", ".join(names)]
+        for verdict, names in sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
     return table(["result", "entries", "which"], lines)
 
 
-def _who(made: Sequence[Row], verdict: str) -> list[str]:
-    if verdict == "ok":
-        return []
-    told = [row for row in made if row.verdict == verdict]
-    return [f"{row.name} ({row.note})" if _has_reason(row) else row.name for row in told]
-
-
-def _has_reason(row: Row) -> bool:
-    return misbehaving(row) and bool(row.note)
+def _excused_since(corpus: Corpus, record: Record, subject: str) -> str:
+    """Return why a result may differ by what the list says now, and did not when it was tried."""
+    different = [*record["different"]["files"], *record["different"]["directives"]]
+    paths = [
+        path for crate, _, path in (each.partition(" ") for each in different) if crate == subject
+    ]
+    return "; ".join(
+        f"since then excused: {each.reason}"
+        for each in corpus.unstable
+        if each.crate in ("*", subject) and any(each.what.search(path) for path in paths)
+    )
 
 
 def _different(records: Mapping[str, Record]) -> str:
