@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -161,3 +163,37 @@ def test_what_is_left_of_the_cost_was_measured() -> None:
     for number in ("2.6 s", "1.0 to 1.5 s", "0.6 s"):
         assert number in text
         assert number in measured
+
+
+def _fences(language: str) -> list[str]:
+    text = (ROOT / "docs/rfc.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def test_manifests_in_the_draft_have_the_keys_that_it_lists() -> None:
+    text = (ROOT / "docs/rfc.md").read_text(encoding="utf-8")
+    table = text.partition("### The table")[2].partition("Patterns know")[0]
+    listed = set(re.findall(r"`([\w-]+)`", "".join(re.findall(r"^\|([^|]+)\|", table, re.M))))
+    used: set[str] = set()
+    for document in map(tomllib.loads, _fences("toml")):
+        root = document.get("build-permissions", {})
+        tables = [root, *root.get("package", {}).values()]
+        tables.append(document.get("package", {}).get("build-permissions", {}))
+        used |= {key for each in tables for key in each} - {"package"}
+
+    assert {"require", "presets", "read", "reviewed"} <= used <= listed
+
+
+def test_messages_in_the_draft_are_json_of_one_version() -> None:
+    [fence] = _fences("javascript")
+    text = re.sub(r"^//.*$", "", fence, flags=re.MULTILINE).strip()
+    messages = []
+    while text:
+        message, end = json.JSONDecoder().raw_decode(text)
+        messages.append(message)
+        text = text[end:].lstrip()
+
+    hello, request, *answers = messages
+    assert hello["v"] == [request["v"]]
+    assert {each["id"] for each in answers} == {request["id"]}
+    assert [next(key for key in each if key != "id") for each in answers] == ["Ok", "Err", "Err"]
