@@ -114,6 +114,7 @@ def workspace(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_grants_to_the_standard_library_hold_with_another_tool_chain(
     workspace: Path, tool_chain: Path, host: str, tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ def _granted(folder: Path) -> bool:
     return "write" in (folder / "Cargo.toml").read_text()
 
 
+@pytest.mark.slow
 def test_answers_that_came_with_a_checkout_are_not_given(tmp_path: Path) -> None:
     folder = member(tmp_path / "ws", WRITES)
     proposal = _asked(folder)
@@ -56,6 +57,7 @@ def test_answers_that_came_with_a_checkout_are_not_given(tmp_path: Path) -> None
         assert not _granted(folder)
 
 
+@pytest.mark.slow
 def test_answers_that_were_given_here_go_on(tmp_path: Path) -> None:
     folder = member(tmp_path / "ws", WRITES)
     proposal = _asked(folder)

@@ -51,6 +51,7 @@ def test_it_says_what_is_changed(tmp_path: Path) -> None:
     assert "review.allow = y f2  (was a)" in said
 
 
+@pytest.mark.slow
 def test_the_example_can_be_used_as_it_is_and_with_every_line_in_force(tmp_path: Path) -> None:
     code, example, _ = config(tmp_path, None, "--example")
     assert code == 0

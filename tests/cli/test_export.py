@@ -60,6 +60,7 @@ def test_what_is_exported_is_what_another_workspace_imports(
     assert other.run("ci")[0] == 0
 
 
+@pytest.mark.slow
 def test_the_list_for_cargo_deny_is_checked_for_what_is_stale(
     space: ImportingWorkspace, tmp_path: Path
 ) -> None:

@@ -70,6 +70,7 @@ def test_a_manifest_that_everybody_may_write_is_written(public: Path) -> None:
     assert manifest.read_bytes() == b"after"
 
 
+@pytest.mark.slow
 def test_a_manifest_that_somebody_edits_during_the_build_keeps_that_edit(tmp_path: Path) -> None:
     folder = member(tmp_path / "ws", WAITS)
     (folder / "data.txt").write_text("data")

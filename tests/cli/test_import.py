@@ -104,6 +104,7 @@ def test_what_would_open_the_sensitive_tier_is_not_imported(
     assert not (space.root / "grants").exists()
 
 
+@pytest.mark.slow
 def test_a_commit_of_a_repository_is_imported_by_its_full_hash(
     space: ImportingWorkspace, tmp_path: Path
 ) -> None:
@@ -163,6 +164,7 @@ def test_a_file_that_is_in_the_way_is_left_alone(space: ImportingWorkspace, tmp_
     assert (space.root / "mine.toml").read_text() == "mine\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whose", ["nobody's", "theirs", "own"])
 def test_a_key_opens_by_a_grant_of_the_workspace_and_not_by_an_imported_one(
     tmp_path: Path, whose: str
@@ -191,6 +193,7 @@ def test_a_key_opens_by_a_grant_of_the_workspace_and_not_by_an_imported_one(
     assert noted.read_text() == str(whose == "own").lower()
 
 
+@pytest.mark.slow
 def test_plain_cargo_holds_imported_grants_and_sees_that_the_file_was_changed(
     machine: PersonsMachine, space: ImportingWorkspace, tmp_path: Path
 ) -> None:

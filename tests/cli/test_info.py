@@ -71,6 +71,7 @@ def test_what_asks_for_nothing_is_told_from_what_asks(registry: Registry, tmp_pa
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_runs_nothing_is_said_to(registry: Registry, tmp_path: Path) -> None:
     extra = registry.environment | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     told = buildperm("info", "plain", folder=_empty(tmp_path), extra=extra)
@@ -105,6 +106,7 @@ def test_nothing_is_stolen_or_left(registry: Registry, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("written.txt"))
 
 
+@pytest.mark.slow
 def test_a_macro_is_told_from_one_that_nothing_uses(registry: Registry, tmp_path: Path) -> None:
     folder = _empty(tmp_path)
 
@@ -151,6 +153,7 @@ def test_an_unknown_feature_is_an_error(registry: Registry, tmp_path: Path) -> N
     assert "nope" in told.stderr
 
 
+@pytest.mark.slow
 def test_a_build_that_fails_is_said_with_what_was_seen(registry: Registry, tmp_path: Path) -> None:
     found = _told(registry, _empty(tmp_path), "broken", code=101)
     assert found["build_failure"]["packages"][0]["crate"] == "broken"
@@ -167,6 +170,7 @@ def test_a_whole_version_means_that_one(registry: Registry, tmp_path: Path) -> N
     assert _told(registry, folder, "runner@1.0", code=3)["crate"]["version"] == "1.1.0"
 
 
+@pytest.mark.slow
 def test_what_the_workspace_has_is_told_and_nothing_of_it_is_used(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -198,6 +202,7 @@ def test_what_the_workspace_has_is_told_and_nothing_of_it_is_used(
     assert newer["packages"][0]["undecided"] == ["run perl"]
 
 
+@pytest.mark.slow
 def test_what_links_the_same_library_is_told(registry: Registry, tmp_path: Path) -> None:
     workspace = registry.application(tmp_path / "ws", dependencies={"linked": "=1.0.0"})
 
@@ -212,6 +217,7 @@ def test_what_links_the_same_library_is_told(registry: Registry, tmp_path: Path)
     assert _told(registry, workspace, "linked@1.0.0", code=0)["conflicts"] == []
 
 
+@pytest.mark.slow
 def test_a_folder_that_a_killed_command_left_is_removed(registry: Registry, tmp_path: Path) -> None:
     left = tmp_path / "cache/buildperm/info/trial-left"
     (left / "target").mkdir(parents=True)
@@ -221,6 +227,7 @@ def test_a_folder_that_a_killed_command_left_is_removed(registry: Registry, tmp_
     assert not left.exists()
 
 
+@pytest.mark.slow
 def test_an_index_is_made_once_and_read_without_building(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -290,6 +297,7 @@ def test_an_index_of_what_a_workspace_has_recorded(registry: Registry, tmp_path:
     assert (index / "qu/ie/quiet/1.0.0.json").exists()
 
 
+@pytest.mark.slow
 def test_a_patch_of_the_workspace_is_said_to_be_left_out(
     registry: Registry, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ def _limited(workspace: Path, lines: str) -> Path:
     return workspace
 
 
+@pytest.mark.slow
 def test_a_limit_ends_a_script_and_the_report_says_how_to_raise_it(tmp_path: Path) -> None:
     workspace = _limited(member(tmp_path / "ws", _GREEDY), "output_bytes = 1_048_576\n")
 

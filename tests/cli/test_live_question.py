@@ -100,6 +100,7 @@ def test_once_lets_it_run_anew_and_grants_nothing(asking: PersonsMachine) -> Non
     assert f"read {asking.home.parent}/data.txt" in pending(asking)
 
 
+@pytest.mark.slow
 def test_always_is_written_and_not_asked_again(asking: PersonsMachine) -> None:
     # Compiling the crate is held to the new grants as well, and so is what is still to run.
     source = asking.workspace / "lib/src/lib.rs"
@@ -122,6 +123,7 @@ def test_always_is_written_and_not_asked_again(asking: PersonsMachine) -> None:
     assert not is_granted(asking)
 
 
+@pytest.mark.slow
 def test_what_is_refused_for_now_stays_so_and_is_not_asked_again(asking: PersonsMachine) -> None:
     more = 'let other = env::var("RELEASE_CHANNEL").is_ok();'
     more += ' fs::write(format!("{out}/other"), other.to_string()).unwrap();'
@@ -222,6 +224,7 @@ def test_a_time_out_refuses_and_the_next_script_is_not_asked(machine: PersonsMac
     assert len(pending(machine)) >= 1
 
 
+@pytest.mark.slow
 def test_what_was_typed_before_is_no_answer(asking: PersonsMachine) -> None:
     with building(asking) as terminal:
         until_s = time.monotonic() + 240
@@ -407,6 +410,7 @@ def test_an_end_in_the_middle_leaves_the_terminal_as_it_was(
     assert not was_read(asking)
 
 
+@pytest.mark.slow
 def test_without_a_terminal_it_is_kept_for_the_review(asking: PersonsMachine) -> None:
     refused = asking.cargo("build")
     assert refused.returncode != 0

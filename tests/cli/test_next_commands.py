@@ -258,6 +258,7 @@ def test_a_limit_is_raised_in_cargo_toml_and_no_review_is_named_for_it(tmp_path:
     assert _run(workspace, "ci").returncode == 0
 
 
+@pytest.mark.slow
 def test_on_a_server_the_report_is_to_be_fetched_first(tmp_path: Path) -> None:
     workspace = member(tmp_path / "ws", READS)
     (workspace / "data.txt").write_text("data")
@@ -274,6 +275,7 @@ def test_on_a_server_the_report_is_to_be_fetched_first(tmp_path: Path) -> None:
     assert _run(workspace, "ci").returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["learn", "review"])
 @pytest.mark.quick(1)
 def test_what_is_left_is_asked_again_with_the_same_words(tmp_path: Path, command: str) -> None:

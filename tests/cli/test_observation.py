@@ -66,6 +66,7 @@ def header_was_seen(script: dict[str, Any]) -> bool:
     return any(each["target"].endswith("shared/part.h") for each in script["evidence"])
 
 
+@pytest.mark.slow
 def test_compilers_are_observed_lightly_unless_told_otherwise(workspace: Path) -> None:
     light = ci(workspace)
     full = ci(workspace, "--observe", "everything")

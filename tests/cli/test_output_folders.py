@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.command import LEARN, buildperm, is_orderly
 from tests.redteam.packages import crate, workspace
 
@@ -18,6 +20,7 @@ fn main() {
 """
 
 
+@pytest.mark.slow
 def test_a_profile_of_the_configuration_is_locked_and_stops_nobody_elses_answers(
     tmp_path: Path,
 ) -> None:
@@ -38,6 +41,7 @@ def test_a_profile_of_the_configuration_is_locked_and_stops_nobody_elses_answers
     assert "mine" not in written.partition("[workspace.metadata")[2]
 
 
+@pytest.mark.slow
 def test_a_grant_of_such_a_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
     folder = workspace(tmp_path / "ws", "hostile")
     crate(folder / "hostile", WRITES.replace("NAME", "mine"))

@@ -117,6 +117,7 @@ def test_grants_are_told_with_reason_end_and_what_is_not_in_force(
     assert "may read /opt/x" in said
 
 
+@pytest.mark.slow
 def test_no_folder_of_this_machine_is_told(learnt: LearntWorkspace, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
 
@@ -125,6 +126,7 @@ def test_no_folder_of_this_machine_is_told(learnt: LearntWorkspace, tmp_path: Pa
     assert str(learnt.folder) not in file.read_text()
 
 
+@pytest.mark.slow
 def test_it_goes_where_buildperm_keeps_its_own_and_is_made_anew(learnt: LearntWorkspace) -> None:
     kept = learnt.folder / "target/buildperm/report.html"
 
@@ -134,6 +136,7 @@ def test_it_goes_where_buildperm_keeps_its_own_and_is_made_anew(learnt: LearntWo
     assert kept.read_text().startswith("<!doctype html>")
 
 
+@pytest.mark.slow
 def test_it_can_go_to_standard_output(learnt: LearntWorkspace) -> None:
     told = learnt.run("report", "--html", "-o", "-")
 
@@ -154,6 +157,7 @@ def test_only_a_report_is_replaced(learnt: LearntWorkspace, tmp_path: Path) -> N
     assert notes.read_text() == "<!doctype html><p>mine"
 
 
+@pytest.mark.slow
 def test_crates_that_are_named_have_it_to_themselves(
     learnt: LearntWorkspace, tmp_path: Path
 ) -> None:
@@ -239,6 +243,7 @@ def test_a_file_in_the_place_of_a_crate_is_told_where_it_goes(
     assert file.exists()
 
 
+@pytest.mark.slow
 def test_a_browser_opens_it_without_a_word_or_a_request(
     learnt: LearntWorkspace, tmp_path: Path, browser: Browser
 ) -> None:

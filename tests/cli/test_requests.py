@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.importing_workspace import CHANNEL, SCRIPT
 from tests.command import LEARN, buildperm, is_orderly
 from tests.registry import Registry
@@ -21,6 +23,7 @@ reason = "it \\u001b[2J needs it"
 """
 
 
+@pytest.mark.slow
 def test_a_request_grants_nothing_and_is_compared(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "registry")
     more = {**registry.environment, **CHANNEL}

@@ -87,6 +87,7 @@ def test_a_patch_proposes_what_each_of_them_asked_for(workspace: Path) -> None:
     assert patch.read_text().count('+write = ["$WORKSPACE/gen/both"]') == 2
 
 
+@pytest.mark.slow
 def test_decisions_that_overlap_are_kept_and_not_written(workspace: Path) -> None:
     _grant_nothing(workspace)
     before = (workspace / "Cargo.toml").read_bytes()

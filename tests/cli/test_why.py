@@ -139,6 +139,7 @@ def test_the_lines_that_would_allow_it_do(learnt: LearntWorkspace) -> None:
     assert "is granted to run `perl`" in after.stdout
 
 
+@pytest.mark.slow
 def test_a_grant_that_is_not_in_force_and_a_denial_are_told_with_their_lines(
     learnt: LearntWorkspace,
 ) -> None:

@@ -122,6 +122,7 @@ def test_a_build_that_needs_nothing_is_never_stopped(tmp_path: Path) -> None:
     assert said.count("newer 1.0.0 is young (published 2 days ago)") == 1
 
 
+@pytest.mark.slow
 def test_learning_runs_a_young_crate_in_the_baseline_and_check_tells_it(tmp_path: Path) -> None:
     space = cooling(tmp_path / "it", days_ago(2))
     space.grant(head="\n[workspace.metadata.buildperm]\nversion = 1\n")
@@ -173,6 +174,7 @@ def test_plain_cargo_holds_a_young_crate_until_it_is_old_enough(
     assert {path.name for path in machine.state.iterdir()} <= {"first-seen.json", machine_key.NAME}
 
 
+@pytest.mark.slow
 def test_plain_cargo_looks_again_when_grants_have_ended(
     machine: PersonsMachine, tmp_path: Path
 ) -> None:
@@ -191,6 +193,7 @@ def test_plain_cargo_looks_again_when_grants_have_ended(
     assert json.loads(context.read_text())["until"] == int(over.timestamp())
 
 
+@pytest.mark.slow
 def test_what_is_granted_and_only_waits_is_no_question(tmp_path: Path) -> None:
     """`learn` and `pending` agree, and each report has an entry about the age."""
     space = cooling(tmp_path / "it", days_ago(2))
@@ -221,6 +224,7 @@ def test_what_is_granted_and_only_waits_is_no_question(tmp_path: Path) -> None:
     assert (code, "undecided" in said) == (0, False), said
 
 
+@pytest.mark.slow
 def test_what_a_young_version_is_not_granted_is_asked(tmp_path: Path) -> None:
     space = cooling(tmp_path / "it", days_ago(2))
     manifest = space.root / "Cargo.toml"

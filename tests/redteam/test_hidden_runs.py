@@ -216,6 +216,7 @@ def test_a_macro_cannot_break_what_reads_cargos_messages(speaking: Path) -> None
     assert SECRET in told.stdout
 
 
+@pytest.mark.slow
 def test_a_recording_that_somebody_removed_does_not_count_as_harmless(speaking: Path) -> None:
     (speaking / "macros/wipe").write_text("")
     speak(speaking, b"")

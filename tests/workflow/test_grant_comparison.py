@@ -517,6 +517,7 @@ def test_to_allow_what_is_not_compared_is_a_mistake(workspace: Path) -> None:
     assert "--against" in told.stderr
 
 
+@pytest.mark.slow
 def test_ci_builds_nothing_where_the_grants_are_wider(workspace: Path) -> None:
     add(workspace, 'exec = ["perl"]\n')
 
