@@ -16,8 +16,8 @@ from typing import assert_never
 from buildperm.policy import presets, risk, sought_secrets
 from buildperm.policy.access import Access, Outcome
 from buildperm.policy.access_builder import CAUSES_MOST, AccessBuilder
+from buildperm.policy.bare_looks import BareLooks
 from buildperm.policy.kinds import Kind
-from buildperm.policy.looks import Looks
 from buildperm.policy.pattern_set import PatternSet
 from buildperm.policy.program_chains import ProgramChains
 from buildperm.policy.program_search import ProgramSearch
@@ -103,7 +103,7 @@ class _EventFolding:
         self._harmless = frozenset(locate(path, header.places) for path in header.harmless)
         self._listed = frozenset(locate(path, header.places) for path in header.listed)
         self._tallies: dict[tuple[Kind, str], AccessBuilder] = {}
-        self._looks = Looks()
+        self._looks = BareLooks()
         self._search = ProgramSearch(self._names.path)
 
     def accesses(self) -> list[Access]:

@@ -1,4 +1,4 @@
-"""Looks: what a script has only looked at, and what shows it without a grant of its own."""
+"""Bare looks: what a script has only looked at, and what shows it without a grant of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from buildperm.policy.access_builder import AccessBuilder
 
 
-class Looks:
+class BareLooks:
     """Accesses that were at most looks, and all that the script has come to."""
 
     def __init__(self) -> None:
