@@ -32,7 +32,8 @@ def describe(folder: str, environment: os._Environ[str] | dict[str, str]) -> tup
         homes = {each["cargo_home"]: each["path"] for each in state["configurations"]}
     except (OSError, ValueError, LookupError, TypeError):
         return "off", ""
-    is_enrolled = any(folder == root or folder.startswith(f"{root}/") for root in roots)
+    is_enrolled = others == "grants"  # Each is held to what its own Cargo.toml grants.
+    is_enrolled |= any(folder == root or folder.startswith(f"{root}/") for root in roots)
     if not is_enrolled and others != "baseline":
         return "off", ""
     word = "on" if is_enrolled else "baseline"

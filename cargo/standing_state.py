@@ -49,8 +49,8 @@ QUESTIONS = "questions"
 """The file in it by whose locks one terminal is asked one question at a time."""
 
 _FORMAT = 1
-OTHERS = ("leave", "warn", "baseline")
-"""What holds for a workspace that is not enrolled."""
+OTHERS = ("leave", "warn", "baseline", "grants")
+"""What holds for a workspace that is not enrolled; `grants`: what its own Cargo.toml grants."""
 
 
 _MADE = ("homes", "sessions", "contexts", "run", "unheld", "servers", "stubs")
@@ -85,10 +85,34 @@ class StandingState:
         """Tell whether anything is held."""
         return bool(self.workspaces) or self.others != "leave"
 
+    @property
+    def holds_others(self) -> bool:
+        """Tell whether a workspace that is not enrolled is held as well."""
+        return self.others in ("baseline", "grants")
+
+    def granting(self, root: Path) -> Path | None:
+        """Return the workspace whose grants count for `root`; None where nobody's do.
+
+        Where each is held to its own, what tests make below a workspace is that workspace's: so the
+        outermost Cargo.toml above that may have grants counts.
+        """
+        found = self.enrolled(root)
+        if found is not None or self.others != "grants":
+            return found
+        above = (each for each in reversed(root.parents) if _may_grant(each / "Cargo.toml"))
+        return next(above, root)
+
     def enrolled(self, root: Path) -> Path | None:
         """Return the innermost enrolled workspace that `root` is, or lies in."""
         found = [each for each in map(Path, self.workspaces) if root.is_relative_to(each)]
         return max(found, key=lambda each: len(each.parts), default=None)
+
+
+def _may_grant(manifest: Path) -> bool:
+    try:
+        return b"buildperm" in manifest.read_bytes()
+    except OSError:
+        return False
 
 
 def folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -154,6 +178,16 @@ def write(place: Path, state: StandingState) -> None:
         replace_text(place / "on.json", json.dumps(document, indent=1).encode() + b"\n", 0o600)
     except OSError as error:
         raise _unusable(place, error) from error
+
+
+def is_out_of_reach(program: str) -> bool:
+    """Tell whether a program is of somebody else's state folder, and cannot be called from here.
+
+    So it is in an image in which root has enabled it, and another user builds.
+    """
+    path = Path(program)
+    folders = path.parts[-4:-2]
+    return folders == ("buildperm", "homes") and not os.access(path, os.X_OK)
 
 
 def make(place: Path) -> None:

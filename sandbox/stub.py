@@ -90,6 +90,15 @@ if [ -x "$python" ] && [ -r "$supervisor" ]; then
 fi
 if [ -n "$on" ] && [ ! -e "$supervisor" ]; then
   # Always on, and buildperm is not installed any more: nobody holds anything, the build goes on.
+  # Where its state is missing, too, this is another machine, such as a container.
+  if [ ! -e "$on" ]; then
+    name=$CARGO_PKG_NAME
+    case $name in ""|*[!A-Za-z0-9_-]*) name="a package" ;; esac
+    [ ${#name} -le 64 ] || name="a package"
+    said="buildperm: nothing holds the build script of $name"
+    said="$said: it was compiled where buildperm is on, and it is not here"
+    { echo "$said" >>"/proc/$PPID/fd/2"; } 2>/dev/null || echo "$said" >&2
+  fi
   while IFS= read -r line; do real=${line#"# real: "}; done <"$0"
   if [ -n "${BUILDPERM_LIBRARIES+set}" ]; then
     export LD_LIBRARY_PATH="$BUILDPERM_LIBRARIES"

@@ -25,6 +25,8 @@ SESSION = b"buildperm-session"
 UNHELD = b"unheld"
 """The name of the folder that a Cargo is led to that is not held."""
 
+_NAME_MOST = 64
+
 _CANNOT = 23  # As `errors.ExitCode.CANNOT_ENFORCE`.
 
 
@@ -39,6 +41,8 @@ def main(state: str, arguments: list[str]) -> NoReturn:
     told = os.environb.get(b"BUILDPERM_PARENT", b"")
     parent = int(told) if told.isdigit() else os.getppid()
     if not os.path.isdir(given + b"/run"):  # Switched off since.
+        if not os.path.lexists(given):  # Or this is another machine, such as a container.
+            _tell_unheld(parent)
         _become(arguments)
     link = run_link(given, parent)
     if not link:
@@ -55,6 +59,21 @@ def main(state: str, arguments: list[str]) -> NoReturn:
         compiler = os.environb.get(b"RUSTC", b"")
         os.environb[b"BUILDPERM_RUSTDOC"] = os.path.join(os.path.dirname(compiler), b"rustdoc")
     supervision.main(arguments, folder + b"/" + SESSION)
+
+
+def _tell_unheld(cargo: int) -> None:
+    """Say that nobody holds this script, where Cargo says things: it keeps what a script prints."""
+    name = os.environb.get(b"CARGO_PKG_NAME", b"")  # A project sets it as it likes: `[env]`.
+    is_plain = len(name) <= _NAME_MOST and name.replace(b"-", b"").replace(b"_", b"").isalnum()
+    said = b"buildperm: nothing holds the build script of %s: %s\n" % (
+        name if is_plain else b"a package",
+        b"it was compiled where buildperm is on, and it is not here",
+    )
+    try:
+        its = os.open(f"/proc/{cargo}/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
+    except OSError:
+        its = 2
+    os.write(its, said)
 
 
 def _fits(link: bytes) -> bool:

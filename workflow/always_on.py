@@ -139,7 +139,11 @@ def _configured(place: Path, state: StandingState, tools: Toolchain) -> Standing
     earlier = known.get(str(cargo_home))
     folder = place / "homes" / standing_state.digest(str(cargo_home))
     ours = {key: str(folder / key) for key in home_configuration.KEYS}
-    before = {key: value for key, value in told.items() if value != ours[key]}
+    before = {
+        key: value
+        for key, value in told.items()
+        if value != ours[key] and not standing_state.is_out_of_reach(value)
+    }
     if earlier is not None:
         before = {"rustc-wrapper": earlier.wrapper, "rustdoc": earlier.rustdoc} | before
     wrapped = before.get("rustc-wrapper", "") or _from_environment()
@@ -277,10 +281,16 @@ def _tell_enabled(
     if is_user:
         said = {
             "baseline": "held to the baseline: nothing is granted to it",
+            "grants": "held to the grants in its own Cargo.toml",
             "warn": "not held; each build says so",
             "leave": "left alone",
         }[others]
         console.print_message(f"on for all of {cargo_home}: what is not enrolled is {said}")
+    if not cargo_home.is_relative_to(Path.home()) and cargo_home.stat().st_mode & 0o001:
+        console.print_warning(
+            f"other users cannot build with {cargo_home} now: what it names is for you alone; each "
+            "needs a CARGO_HOME of its own, and `buildperm enable`"
+        )
     found, by = configuration.effective_wrapper(Path.cwd(), cargo_home, os.environ)
     if configuration.wrapped_by(found) is None:
         console.print_warning(

@@ -42,6 +42,10 @@ build = "build.rs"
 [workspace]
 """
 _TIMEOUT_S = 300
+_IMAGES = (
+    *("Dockerfile", "Containerfile", "compose.yaml", "docker-compose.yml", "Cross.toml"),
+    *(".devcontainer/Dockerfile", ".devcontainer/devcontainer.json", ".devcontainer.json"),
+)
 _KEY = (
     "-----BEGIN OPENSSH PRIVATE KEY-----\nbuildperm's canary\n-----END OPENSSH PRIVATE KEY-----\n"
 )
@@ -80,8 +84,10 @@ def status(folder: Path, *, tries: bool = True) -> AlwaysOnStatus:
     state = standing_state.read(place)
     neutral_query.refuse_toolchain(folder, os.environ, shutil.which("cargo") or "")
     root = _root(folder)
-    enrolled = state.enrolled(root or folder)
-    wanted = "on" if enrolled else {"leave": "off"}.get(state.others, state.others)
+    enrolled = state.granting(root) if root is not None else state.enrolled(folder)
+    wanted = (
+        "on" if enrolled else {"leave": "off", "grants": "baseline"}.get(state.others, state.others)
+    )
     if wanted in ("off", "warn"):
         said = "plain Cargo is not held here"
         return AlwaysOnStatus(wanted, (f"{said}; `buildperm enable` holds it",), ())
@@ -103,6 +109,7 @@ def status(folder: Path, *, tries: bool = True) -> AlwaysOnStatus:
         problems.append(_outranked(state, found, by, cargo_home))
     if enrolled:
         lines += _of_editors(standing_state.macro_server(place, enrolled))
+        lines += _of_containers(enrolled)
     if wrapped is not None and "RUSTC_WRAPPER" not in os.environ:
         lines.append("a workspace's `.cargo/config.toml` may outrank it, unless your shell sets:")
         lines.append(f"  export RUSTC_WRAPPER={shlex.quote(found)}")
@@ -131,6 +138,20 @@ def _of_editors(server: Path) -> Iterator[str]:
     else:
         yield f"  {wrapper}"
         yield "  (and one more line, for macros, which stands here once something is built)"
+
+
+def _of_containers(enrolled: Path) -> Iterator[str]:
+    """Say from what images are made in which Cargo has a home of its own."""
+    found = []
+    for name in _IMAGES:
+        try:
+            content = (enrolled / name).read_bytes()
+        except OSError:
+            continue
+        if b"buildperm enable" not in content:
+            found.append(f"`{name}`")
+    if found:
+        yield f"not held: containers of {', '.join(found)} (docs/always-on.md, `In a container`)"
 
 
 def _asking(enrolled: Path) -> str:

@@ -91,7 +91,7 @@ def _look(place: Path, invocation: CargoInvocation, call: Sequence[str]) -> None
     state = standing_state.read(place)
     folder = invocation.folder / arguments.observed(invocation.words).folder
     enrolled = state.enrolled(folder)
-    if enrolled is not None or state.others == "baseline":
+    if enrolled is not None or state.holds_others:
         home = toolchain.cargo_home(folder, invocation.environment)
         accepted_settings.refuse_unknown(place, folder, home, enrolled, call)
 

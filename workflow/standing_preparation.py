@@ -73,7 +73,7 @@ class StandingPreparation:
         enrolled = self._enrolled(root)
         if root is not None and self._is_canary(root):
             return self._held(tools, root, None)
-        if enrolled is None and self._state.others != "baseline":
+        if enrolled is None and not self._state.holds_others:
             if self._state.others == "warn":
                 self._say(f"`{root or self._folder}` is not enrolled: nothing of it is held")
             elif root is not None and (why := self._meant(root)):
@@ -125,7 +125,10 @@ class StandingPreparation:
             found = state.enrolled(place)
             if found is not None:
                 return found
-        return None
+        if root is None:
+            return None
+        self._inputs |= {each / "Cargo.toml" for each in root.parents}
+        return state.granting(root)
 
     def _meant(self, root: Path) -> str:
         """Say why somebody may think that a workspace is enrolled which is not; empty if nobody."""

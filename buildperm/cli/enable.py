@@ -13,11 +13,12 @@ from buildperm.workflow.always_on import enable
 @click.option("--user", "is_user", is_flag=True, help="Everywhere, not only in this workspace.")
 @click.option(
     "--others",
-    type=click.Choice(["baseline", "warn", "leave"]),
+    type=click.Choice(["baseline", "grants", "warn", "leave"]),
     default="baseline",
     show_default=True,
     help="With --user: what holds for a workspace that is not enrolled. `baseline` grants nothing, "
-    "`warn` and `leave` hold nothing.",
+    "`grants` what its own Cargo.toml grants, as in an image for builds; `warn` and `leave` hold "
+    "nothing.",
 )
 @options.needs_linux()
 def command(*, is_user: bool, others: str) -> int:

@@ -22,7 +22,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-enum { TEXT_MOST = 1 << 16, FIELDS = 6, ADDED = 4, WORDS = 6, TRIED = 77 };
+enum { TEXT_MOST = 1 << 16, FIELDS = 6, ADDED = 4, WORDS = 6, NAME_MOST = 64, TRIED = 77 };
 
 /* The mark is what `sandbox/stub.py` searches for, to write the size of this program behind it. */
 static volatile const struct { char mark[16]; uint64_t size; } own = {"buildperm-stub:", 0};
@@ -75,6 +75,26 @@ static void append(char *into, size_t *at, const char *from) {
     into[*at] = 0;
 }
 
+static void append_number(char *into, size_t *at, unsigned long number) {
+    char digits[20];
+    size_t places = 0;
+    do digits[places++] = (char)('0' + number % 10);
+    while ((number /= 10));
+    while (places) into[(*at)++] = digits[--places];
+    into[*at] = 0;
+}
+
+/* Tells whether a name is one that Cargo takes for a package, and short: it is printed. */
+static int is_plain(const char *name) {
+    size_t size = 0;
+    for (; name[size]; size++) {
+        char each = name[size];
+        int is_letter = (each >= 'A' && each <= 'Z') || (each >= 'a' && each <= 'z');
+        if (size == NAME_MOST || !(is_letter || (each >= '0' && each <= '9') || each == '_' || each == '-')) return 0;
+    }
+    return size > 0;
+}
+
 /* Asks the server; returns where this has to be done without it. */
 static void ask(const char *folder) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -110,9 +130,26 @@ static void ask(const char *folder) {
     leave(status);
 }
 
-/* Always on, and buildperm is not installed any more: nobody holds anything, and the build goes on. */
+/* Says where Cargo says things that nobody holds this script: Cargo keeps what the script itself prints. */
+static void tell_unheld(const char **environment) {
+    char path[48] = "/proc/", said[256];
+    size_t at = 6, size = 0;
+    append_number(path, &at, (unsigned long)CALL3(SYS_getppid, 0, 0, 0));
+    append(path, &at, "/fd/2");
+    const char *name = variable(environment, "CARGO_PKG_NAME="); /* A project sets it as it likes: `[env]`. */
+    append(said, &size, "buildperm: nothing holds the build script of ");
+    append(said, &size, name && is_plain(name) ? name : "a package");
+    append(said, &size, ": it was compiled where buildperm is on, and it is not here\n");
+    long its = CALL(SYS_openat, AT_FDCWD, path, O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC, 0, 0, 0);
+    CALL3(SYS_write, its < 0 ? 2 : its, said, size);
+    if (its >= 0) CALL3(SYS_close, its, 0, 0);
+}
+
+/* Always on, and buildperm is not installed any more: nobody holds anything, and the build goes on. Where its state is
+ * missing, too, this is another machine, such as a container: nobody has decided that. */
 _Noreturn static void become_real(const char **given, const char **environment) {
     static char path[TEXT_MOST];
+    if (CALL(SYS_faccessat, AT_FDCWD, fields[4], 0, 0, 0, 0)) tell_unheld(environment); /* F_OK */
     long size = CALL(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, sizeof path / 2, 0, 0);
     if (size <= 0 || length(fields[5]) >= sizeof path / 2) refuse();
     while (size && path[size - 1] != '/') size--;
@@ -151,12 +188,7 @@ _Noreturn static void become(long count, const char **given, const char **enviro
     *left++ = session;
     at = 0;
     append(parent, &at, ours[3]);
-    char digits[20];
-    size_t places = 0;
-    unsigned long number = (unsigned long)CALL3(SYS_getppid, 0, 0, 0);
-    do digits[places++] = (char)('0' + number % 10);
-    while ((number /= 10));
-    while (places) parent[at++] = digits[--places];
+    append_number(parent, &at, (unsigned long)CALL3(SYS_getppid, 0, 0, 0));
     *left++ = parent;
     if (searched && length(searched) < sizeof kept - 32) {
         at = 0;

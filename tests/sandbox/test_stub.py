@@ -62,11 +62,8 @@ def test_whoever_writes_stubs_does_not_load_the_supervisor() -> None:
     assert listed.stdout == b"False\n"
 
 
-@pytest.mark.parametrize("kind", ["program", "shell"])
-@pytest.mark.parametrize("on", [b"/state", b""], ids=["always-on", "of-a-command"])
-def test_without_buildperm_only_a_stub_of_always_on_becomes_the_script(
-    tmp_path: Path, kind: str, on: bytes
-) -> None:
+def placed_without_buildperm(tmp_path: Path, kind: str, on: bytes) -> Path:
+    """Return a stub whose supervisor is not there, beside a script that prints its words."""
     text = stub(b"/session", None if kind == "program" else b"", on=on)
     if kind == "program" and text.startswith(b"#!"):
         pytest.skip("no C compiler")
@@ -79,6 +76,15 @@ def test_without_buildperm_only_a_stub_of_always_on_becomes_the_script(
     real = placed.with_name("the.real")
     real.write_text('#!/bin/sh\necho "$LD_LIBRARY_PATH $*"\n')
     real.chmod(0o700)
+    return placed
+
+
+@pytest.mark.parametrize("kind", ["program", "shell"])
+@pytest.mark.parametrize("is_on", [True, False], ids=["always-on", "of-a-command"])
+def test_without_buildperm_only_a_stub_of_always_on_becomes_the_script(
+    tmp_path: Path, kind: str, is_on: bool
+) -> None:
+    placed = placed_without_buildperm(tmp_path, kind, on=os.fsencode(tmp_path) if is_on else b"")
 
     ended = subprocess.run(
         [placed, "word"],
@@ -87,10 +93,32 @@ def test_without_buildperm_only_a_stub_of_always_on_becomes_the_script(
         check=False,
     )
 
-    if on:
+    if is_on:
         assert (ended.returncode, ended.stdout) == (0, b"/nowhere at all word\n")
         assert ended.stderr == b""
     else:
         assert ended.returncode == 1
         assert b"is missing" in ended.stderr
         assert ended.stdout == b""
+
+
+@pytest.mark.parametrize("kind", ["program", "shell"])
+@pytest.mark.parametrize("name", ["lib-sys", "\x1b[2Jlib", "l" * 65, ""])
+def test_on_another_machine_it_says_where_cargo_says_things_that_nothing_holds(
+    tmp_path: Path, kind: str, name: str
+) -> None:
+    placed = placed_without_buildperm(tmp_path, kind, on=os.fsencode(tmp_path / "state"))
+    named = f"of {name}" if name == "lib-sys" else "of a package"
+
+    ended = subprocess.run(  # The shell is Cargo, which keeps what a script itself prints.
+        ["sh", "-c", 'kept=$("$0" word 2>&1) || exit; echo "$kept"', placed],
+        env={"PATH": os.defpath, "CARGO_PKG_NAME": name},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    said = f"buildperm: nothing holds the build script {named}: it was compiled where"
+    assert ended.stderr.startswith(said)
+    assert ended.stderr.count("\n") == 1
+    assert ended.stdout == " word\n"
