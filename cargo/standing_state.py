@@ -14,6 +14,8 @@ what Cargo's configuration names has to be there when buildperm is not.
     accepted/HASH.json   which settings of its own configuration: see `cargo.accepted_settings`
     stubs/DIGEST         a beginning of stubs that was in use: see `cargo.adopted_scripts`
     servers/HASH         leads to the server for macros of an enrolled workspace
+    macro-server         what editors call in place of rust-analyzer's server for macros
+    editors.json         which settings of editors were changed: see `workflow.editor_settings`
     questions            locked while a terminal is asked: see `workflow.live_question`
     first-seen.json      see `cargo.first_sight`; it stays when all is switched off
 """
@@ -55,7 +57,13 @@ OTHERS = ("leave", "warn", "baseline", "grants")
 
 _MADE = ("homes", "sessions", "contexts", "run", "unheld", "servers", "stubs")
 _FOLDERS = (*_MADE, "seen", "accepted")
-_FILES = ("on.json", "lock", "canary", QUESTIONS)
+MACRO_SERVER = "macro-server"
+"""What editors call as rust-analyzer's server for macros, in all workspaces."""
+
+EDITORS = "editors.json"
+"""The file in it with what `workflow.editor_settings` has written."""
+
+_FILES = ("on.json", "lock", "canary", QUESTIONS, MACRO_SERVER, EDITORS)
 
 
 @dataclass(frozen=True, slots=True)

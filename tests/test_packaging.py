@@ -141,6 +141,7 @@ def test_every_file_that_is_no_module_is_known(
         "buildperm/cargo/held-macro-server.sh",
         "buildperm/cargo/rustc-wrapper.sh",
         "buildperm/cargo/standing-canary.rs",
+        "buildperm/cargo/standing-macro-server.sh",
         "buildperm/cargo/standing-wrapper.sh",
         "buildperm/policy/export.schema.json",
         "buildperm/policy/grants.schema.json",

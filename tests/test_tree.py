@@ -31,6 +31,7 @@ SUBJECTS = {
     "cargo/same_as_plain": "A script's surroundings, beside those of plain Cargo.",
     "cargo/obeyed_directives": "What Cargo itself makes of directives.",
     "cargo/rustc_wrapper": "The wrapper is a shell script.",
+    "cli/always_on_editor": "The server for macros that an editor starts while always on.",
     "cli/always_on_elsewhere": "Always on in containers, and for other users of a machine.",
     "cli/always_on": "Plain Cargo while buildperm is always on, with a thief and without.",
     "cli/build_screen": "The screen of a running build, from its first picture to the inbox.",

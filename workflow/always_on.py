@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildperm import __version__
@@ -17,16 +16,17 @@ from buildperm.cargo import (
     configuration,
     home_configuration,
     nearer_settings,
+    standing_programs,
     standing_state,
     toolchain,
     units,
     workspace_query,
 )
 from buildperm.cargo.standing_state import ChangedConfiguration, StandingState
-from buildperm.cargo.target_directory import TargetDirectory, script_text
+from buildperm.cargo.target_directory import TargetDirectory
 from buildperm.errors import BuildpermError
 from buildperm.presentation import console
-from buildperm.sandbox import wrapper_entry
+from buildperm.workflow import editor_settings
 from buildperm.workflow.workspace import open_workspace
 
 if TYPE_CHECKING:
@@ -35,16 +35,15 @@ if TYPE_CHECKING:
     from buildperm.cargo.toolchain import Toolchain
     from buildperm.workflow.workspace import Workspace
 
-_WRAPPER = PurePath(configuration.__file__).with_name("standing-wrapper.sh")
-_PARTS = {"rustc-wrapper": "buildperm-rustc-wrapper", "rustdoc": "buildperm-rustdoc"}
 
-
-def enable(*, is_user: bool, others: str) -> None:
+def enable(*, is_user: bool, others: str, editors: Collection[str] = ()) -> None:
     """Hold plain Cargo from now on.
 
     Args:
         is_user: Everywhere, and not only in the workspace of the current folder.
         others: With `is_user`, what holds for workspaces that are not enrolled: one of OTHERS.
+        editors: Whose settings are to have rust-analyzer hold what it runs; what cannot be written
+            is printed.
 
     Raises:
         BuildpermError: This machine cannot hold it, or a file cannot be written.
@@ -76,6 +75,8 @@ def enable(*, is_user: bool, others: str) -> None:
             _accept(place, workspace)
             _adopt(place, workspace)
     _tell_enabled(workspace, cargo_home, is_user=is_user, others=others)
+    for editor in editors:
+        _set_up(editor, place)
 
 
 def disable(*, is_user: bool) -> None:
@@ -99,6 +100,8 @@ def disable(*, is_user: bool) -> None:
             others = state.others
         state = replace(state, workspaces=left, others=others)
         if not state.is_on:
+            for by_hand in editor_settings.take_back(place):
+                console.print_warning(by_hand)
             for changed in state.configurations:  # First: without it nothing below counts.
                 _restore(changed)
         standing_state.forget_contexts(place)
@@ -121,6 +124,17 @@ def disable(*, is_user: bool) -> None:
         if not state.is_on
         else "off here; `buildperm status` says what is still on"
     )
+
+
+def _set_up(editor: str, place: Path) -> None:
+    """Have one editor's rust-analyzer hold what it runs, or say how."""
+    if editor != editor_settings.WRITTEN:
+        for line in editor_settings.snippet(editor, place):
+            console.print_line(line)
+        return
+    with standing_state.locked(place):
+        for path in editor_settings.write(place):
+            console.print_message(f"rust-analyzer holds what it runs, by {path}: restart it there")
 
 
 def _toolchain(workspace: Workspace | None) -> Toolchain:
@@ -147,7 +161,7 @@ def _configured(place: Path, state: StandingState, tools: Toolchain) -> Standing
     if earlier is not None:
         before = {"rustc-wrapper": earlier.wrapper, "rustdoc": earlier.rustdoc} | before
     wrapped = before.get("rustc-wrapper", "") or _from_environment()
-    _write_wrappers(place, folder, path, tools, {**before, "rustc-wrapper": wrapped})
+    standing_programs.write(place, folder, path, tools, {**before, "rustc-wrapper": wrapped})
     after = home_configuration.with_values(content, path, dict(ours))
     if earlier is not None and told == ours:
         return state
@@ -169,35 +183,6 @@ def _from_environment() -> str:
     value = os.environ.get("RUSTC_WRAPPER") or os.environ.get("CARGO_BUILD_RUSTC_WRAPPER") or ""
     found = shutil.which(value) if value else None
     return "" if found is None or configuration.wrapped_by(found) is not None else found
-
-
-def _write_wrappers(
-    place: Path, folder: Path, path: Path, tools: Toolchain, before: dict[str, str]
-) -> None:
-    toolchains = tools.rustup_home / "toolchains" if tools.rustup_home else ""
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        for key, part in _PARTS.items():
-            values = {
-                b"BUILDPERM_ON": os.fsencode(place),
-                b"BUILDPERM_PYTHON": os.fsencode(sys.executable),
-                b"BUILDPERM_HOLD": os.fsencode(standing_state.HOLD),
-                b"BUILDPERM_WRAPPED": os.fsencode(before.get(key, "")),
-                b"BUILDPERM_TOOLCHAINS": os.fsencode(toolchains),
-                b"BUILDPERM_RUSTC": os.fsencode(tools.rustc),
-                b"BUILDPERM_PART": part.encode(),
-                b"BUILDPERM_CONFIGURATION": os.fsencode(path),
-            }
-            script = folder / f"{key}{configuration.SCRIPT}"
-            program = wrapper_entry.entry(os.fsencode(script))
-            values[b"BUILDPERM_ENTERED"] = b"yes" if program else b""
-            text = script_text(_WRAPPER, values)
-            standing_state.replace_text(script, text, 0o700)
-            standing_state.replace_text(folder / key, program or text, 0o700)
-            unheld = b'#!/bin/sh\n# buildperm: of a Cargo that is not held\npass "$@"\n'
-            standing_state.replace_text(place / "unheld" / part, unheld, 0o700)
-    except OSError as error:
-        raise BuildpermError(f"cannot write into `{place}`: {error.strerror}") from error
 
 
 def _accept(place: Path, workspace: Workspace) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -18,13 +17,14 @@ from buildperm.cargo import (
     configuration,
     nearer_settings,
     neutral_query,
+    standing_programs,
     standing_state,
     toolchain,
 )
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest
 from buildperm.tracer.notation import encode
-from buildperm.workflow import ask_setting
+from buildperm.workflow import ask_setting, editor_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,11 +108,13 @@ def status(folder: Path, *, tries: bool = True) -> AlwaysOnStatus:
     if wrapped is None:
         problems.append(_outranked(state, found, by, cargo_home))
     if enrolled:
-        lines += _of_editors(standing_state.macro_server(place, enrolled))
+        lines += _of_editors(place, enrolled)
         lines += _of_containers(enrolled)
     if wrapped is not None and "RUSTC_WRAPPER" not in os.environ:
         lines.append("a workspace's `.cargo/config.toml` may outrank it, unless your shell sets:")
         lines.append(f"  export RUSTC_WRAPPER={shlex.quote(found)}")
+    if wrapped is not None and not standing_programs.are_current(place, Path(found)):
+        problems.append("enabled by an earlier buildperm: run `buildperm enable` once more")
     if wrapped:
         lines.append(f"calls `{wrapped}` in its turn")
     problems += _aliases(folder, cargo_home)
@@ -124,20 +126,27 @@ def status(folder: Path, *, tries: bool = True) -> AlwaysOnStatus:
     return AlwaysOnStatus(wanted, tuple(lines), tuple(problems))
 
 
-def _of_editors(server: Path) -> Iterator[str]:
-    """Say what rust-analyzer has to be told: it has a wrapper and a server of its own.
+def _of_editors(place: Path, enrolled: Path) -> Iterator[str]:
+    """Say whether rust-analyzer is held: it has a server for macros of its own.
 
-    All do that are older than 2026, and with Rust before 1.89 newer ones, too. The lines are as
-    editors take them that have their settings in JSON.
+    All that are older than 2026, and with Rust before 1.89 newer ones, have a wrapper, too.
     """
-    yield "rust-analyzer may run scripts and macros unheld, unless its settings say:"
-    wrapper = '"rust-analyzer.cargo.buildScripts.useRustcWrapper": false'
-    if server.exists():
-        yield f"  {wrapper},"
-        yield f'  "rust-analyzer.procMacro.server": {json.dumps(str(server))}'
-    else:
-        yield f"  {wrapper}"
-        yield "  (and one more line, for macros, which stands here once something is built)"
+    found = editor_settings.files()
+    for path in found:
+        if editor_settings.has(path, place):
+            yield f"rust-analyzer is held in the editor of {path}"
+        else:
+            yield f"rust-analyzer is NOT HELD in the editor of {path}:"
+            yield "  run `buildperm enable --editor vscode`, then restart it"
+    for name in (".vscode/settings.json", "rust-analyzer.toml", ".rust-analyzer.toml"):
+        try:
+            content = (enrolled / name).read_bytes()
+        except OSError:
+            continue
+        if any(word in content for word in (b"procMacro", b"useRustcWrapper", b"overrideCommand")):
+            yield f"`{name}` of the workspace has a say in that: look at it"
+    yield "rust-analyzer may run scripts and macros unheld in editors whose settings do not say:"
+    yield from editor_settings.snippet("", place)[1:]
 
 
 def _of_containers(enrolled: Path) -> Iterator[str]:

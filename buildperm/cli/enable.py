@@ -6,6 +6,7 @@ import click
 
 from buildperm.cli import options
 from buildperm.errors import ExitCode
+from buildperm.workflow import editor_settings
 from buildperm.workflow.always_on import enable
 
 
@@ -20,8 +21,16 @@ from buildperm.workflow.always_on import enable
     "`grants` what its own Cargo.toml grants, as in an image for builds; `warn` and `leave` hold "
     "nothing.",
 )
+@click.option(
+    "--editor",
+    "editors",
+    multiple=True,
+    type=click.Choice([editor_settings.WRITTEN, *editor_settings.PRINTED]),
+    help="Have rust-analyzer in this editor hold what it runs. For `vscode` (VS Code, VSCodium and "
+    "their kin) two lines are written into your own settings; for others they are printed.",
+)
 @options.needs_linux()
-def command(*, is_user: bool, others: str) -> int:
+def command(*, is_user: bool, others: str, editors: tuple[str, ...]) -> int:
     """Hold plain Cargo to the grants: always on.
 
     From now on `cargo build`, `test`, `clippy`, `install` and all else that compiles this
@@ -34,5 +43,5 @@ def command(*, is_user: bool, others: str) -> int:
 
     Exit code: 0 on; 2 it cannot be written; 23 this machine cannot hold it.
     """
-    enable(is_user=is_user, others=others)
+    enable(is_user=is_user, others=others, editors=editors)
     return ExitCode.OK

@@ -102,3 +102,27 @@ def test_status_names_what_images_are_made_from(machine: PersonsMachine) -> None
     machine.enable()
     said = machine.buildperm("status").stdout
     assert "not held: containers of `Dockerfile` (" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("earlier", ["a script", "another script", "no server for editors"])
+def test_status_says_what_an_earlier_buildperm_has_enabled(
+    machine: PersonsMachine, earlier: str
+) -> None:
+    machine.enable()
+    [wrapper] = machine.state.glob("homes/*/rustc-wrapper")
+    script = wrapper.with_name("rustc-wrapper.sh")
+    if earlier == "a script":
+        if not wrapper.read_bytes().startswith(b"\x7fELF"):
+            pytest.skip("no C compiler")
+        wrapper.write_bytes(script.read_bytes())
+    elif earlier == "another script":
+        script.write_text(script.read_text() + "# Of another version.\n")
+    else:
+        (machine.state / "macro-server").unlink()
+    said = machine.buildperm("status")
+    assert "earlier buildperm: run `buildperm enable` once more" in said.stdout
+    assert said.returncode == 23
+
+    machine.enable()
+    assert "earlier buildperm" not in machine.buildperm("status").stdout
