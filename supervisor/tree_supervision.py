@@ -140,8 +140,7 @@ class TreeSupervisor:
             OSError: Something failed.
         """
         writer = writer or Writer()
-        library = run.session.get("inner_loop", b"") if run.asked is None else b""
-        recorder = Recorder(writer, run.session["calls"], library)
+        recorder = Recorder(writer, run.session["calls"], run.session.get("inner_loop", b""))
         if run.asked is not None:
             recorder.collect(run.asked)
         recorder.own_proc.is_denied = run.is_denied_read

@@ -2,7 +2,8 @@
 
 A recording has where a path led, and not what it is called or which links it went through; and of
 looks only those at what is hidden. Whoever wants to know whether a run would do the same again has
-to look at all of them. The inner loop must be off, as it answers repeated calls by itself.
+to look at all of them. The inner loop notes them likewise for the calls that it answers by itself,
+but for those of `/proc` and `/dev`: see `stops/asked.c`.
 
 Part of the supervisor: standard library only, nothing heavy.
 """

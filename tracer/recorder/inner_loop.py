@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from ctypes import CDLL, PyDLL
 
+    from buildperm.tracer.recorder.asked_paths import AskedPaths
     from buildperm.tracer.recorder.observation import Observer
     from buildperm.tracer.recorder.own_folders import OwnFolders
     from buildperm.tracer.recorder.process_tree import Process, ProcessTree
@@ -49,6 +50,8 @@ _TAKEN_SIZE = _TAKEN.size + _PATH_SIZE + 4096
 
 _NEWS_SIZE = struct.Struct("=I")  # Of all news in bytes, before them: news.c
 _NEWS = struct.Struct("=3iI")  # struct news, before its text
+_ASKED = struct.Struct("=2I")  # struct asked in asked.c, before its text
+_OPENED, _LOOKED, _EXECUTED = 1, 2, 4  # enum asked_how
 
 _loaded: dict[bytes, tuple[CDLL, PyDLL]] = {}
 
@@ -68,6 +71,7 @@ class InnerLoop:
         self._news_size = c_library.c_int.from_address(self._news_at)
         self._file: Callable[[int, bytes, int, int], list[int]] | None = None
         self._lost: list[tuple[list[int], bool, Writer]] = []
+        self._asked: AskedPaths | None = None
         self._can_note = False  # The last call that was taken can be remembered,
         self._found = b""  # if this is what it has opened.
         self._wakeup = -1
@@ -163,6 +167,11 @@ class InnerLoop:
         for path in own.apart:
             own.on_seen(path)
 
+    def collect(self, asked: AskedPaths) -> None:
+        """Note all paths that are asked for, those that Python has no need to see among them."""
+        self._asked = asked
+        self._short.set_collecting(1)
+
     def know(self, tid: int, process: Process) -> None:
         """Answer the stops of a thread of `process`, which the recorder has just looked up.
 
@@ -231,6 +240,25 @@ class InnerLoop:
             writer.dropped += entry[2]
             writer.dropped_writes += entry[2] * is_write
         self._lost.clear()
+        self._tell_asked()
+
+    def _tell_asked(self) -> None:
+        asked, size = self._asked, self._short.size_of_asked()
+        if asked is None or not size:
+            return
+        raw = bytes((c_library.c_ubyte * size).from_address(self._short.all_asked()))
+        place = 0
+        while place < size:
+            how, length = _ASKED.unpack_from(raw, place)
+            place += _ASKED.size
+            path = raw[place : place + length]
+            place += (length + 3) & ~3
+            if how & _OPENED:
+                asked.opened.add(path)
+            if how & _LOOKED:
+                asked.looked.add(path)
+            if how & _EXECUTED:
+                asked.executed.add(path)
 
 
 class InnerAffinity(CpuAffinity):
@@ -304,6 +332,7 @@ def _load(library: bytes) -> tuple[CDLL, PyDLL]:
     waiting.next_stop.argtypes = short.start_pinning.argtypes = (c_library.c_void_p,)
     short.take.restype = short.repeat_counts.restype = c_library.c_void_p
     short.set_job_server.argtypes = c_library.c_ulong, c_library.c_ulong
-    short.all_news.restype = c_library.c_void_p
+    short.all_news.restype = short.all_asked.restype = c_library.c_void_p
+    short.size_of_asked.restype = c_library.c_ulong
     _loaded[library] = waiting, short
     return waiting, short

@@ -248,8 +248,10 @@ class Recorder:
             self._inner.show(looks.shown)
 
     def collect(self, asked: AskedPaths) -> None:
-        """Have all paths collected that are asked for; there must be no inner loop."""
+        """Have all paths collected that are asked for."""
         asked.watch(self._observer, self._calls)
+        if self._inner:
+            self._inner.collect(asked)
 
     def expect_starter(self, program: bytes) -> None:
         """Do not record the execution of `program` as long as nothing else has been executed.

@@ -32,8 +32,10 @@ struct thread {
     bool pinned;  /* To the recorder's processor: cpu_affinity.py. */
     bool in_call; /* In one of which these are the arguments. */
     bool executes; /* It is an execve, not an open. */
+    bool is_empty; /* The path that was read last: it is about a descriptor, AT_EMPTY_PATH. */
     int start, flags;
     uint64_t argv;
+    uint32_t asked; /* Where `ask` has noted the path; 0: nowhere. */
     size_t size; /* Of the path. */
     char path[READ_SIZE];
 };
@@ -91,5 +93,14 @@ bool restart_repeats(void);
    is no room, or the path is not written as the recording has it. */
 bool note_news(const struct repeat *repeat);
 void forget_news(void);
+
+/* ---- asked.c: every path that is asked for, where all are collected: asked_paths.py ---- */
+enum asked_how { OPENED = 1, LOOKED = 2, EXECUTED = 4 };
+/* Notes the path of a thread, which is about to ask for it. False where Python has to: there is no room, or it means
+   something else in each process. */
+bool ask(struct thread *thread);
+/* Notes how the path was asked for that was noted last. */
+void note_asked(const struct thread *thread, enum asked_how how);
+void forget_asked(void);
 
 #endif

@@ -79,6 +79,7 @@ static bool read_any_path(struct thread *thread, uint64_t address) {
         {(void *)(uintptr_t)(address + first), READ_SIZE - first},
     };
     ssize_t got = process_vm_readv(thread->tid, &local, 1, remote, first < READ_SIZE ? 2 : 1, 0);
+    thread->is_empty = got > 0 && !thread->path[0];
     if (got <= 0) return false;
     const char *end = memchr(thread->path, 0, (size_t)got);
     if (!end || end == thread->path) return false;

@@ -46,6 +46,7 @@ struct call {
 
 static struct call calls[MOST_CALLS];
 static size_t call_count;
+static bool is_collecting; /* All paths are collected that are asked for: Recorder.collect. */
 static bool is_looking; /* Looks are recorded: Recorder.observe_looks. */
 static int token_calls[MOST_CALLS]; /* Those that may move tokens of the job server: jobserver_tokens.py. */
 static size_t token_call_count;
@@ -68,11 +69,12 @@ static struct text start, found;
 /* Forgets everything. Returns 0 if it can be used from now on. */
 EXPORTED int restart(void) {
     call_count = token_call_count = 0, pipe_device = pipe_inode = 0;
-    is_hiding = is_looking = false, wakeup = -1, taken.tid = 0;
+    is_hiding = is_looking = is_collecting = false, wakeup = -1, taken.tid = 0;
     drop_threads();
     drop_shown();
     forget_folders();
     forget_news();
+    forget_asked();
     return restart_repeats() ? 0 : -1;
 }
 
@@ -95,6 +97,8 @@ EXPORTED void add_execution(int number, int start_at, int path_at, int argv_at) 
 }
 
 EXPORTED void set_looking(int on) { is_looking = on; }
+
+EXPORTED void set_collecting(int on) { is_collecting = on; }
 
 EXPORTED void add_token_call(int number) {
     if (token_call_count < MOST_CALLS) token_calls[token_call_count++] = number;
@@ -128,9 +132,16 @@ static bool has_signal(void) {
 
 /* Lets a look go on, without a stop at its exit, at what is no folder of the script's own, and is shown or is nowhere. */
 static bool is_of_no_interest(struct thread *thread, const struct call *call, const uint64_t *arguments) {
-    if (!read_looked_at(thread, arguments[call->path])) return false;
+    if (!read_looked_at(thread, arguments[call->path])) {
+        if (is_collecting && thread->is_empty) ptrace(PTRACE_CONT, thread->tid, NULL, NULL);
+        return is_collecting && thread->is_empty;
+    }
+    thread->start = call->start == UNTOLD ? AT_FDCWD : (int)arguments[call->start];
+    if (is_collecting) {
+        if (!ask(thread)) return false;
+        note_asked(thread, LOOKED);
+    }
     if (is_looking) {
-        thread->start = call->start == UNTOLD ? AT_FDCWD : (int)arguments[call->start];
         int flags = call->flags == UNTOLD ? call->fixed_flags : (int)arguments[call->flags];
         if (may_be_concealed(thread, !(flags & AT_SYMLINK_NOFOLLOW))) return false;
     }
@@ -171,6 +182,10 @@ static bool at_entry(int tid) {
     thread->argv = thread->executes ? info.entry.arguments[call->argv] : 0;
     /* Afterwards, nobody could say where the thread was that has executed something. */
     if (thread->executes && thread->path[0] != '/') return false;
+    if (is_collecting) {
+        if (!ask(thread)) return false;
+        if (thread->executes) note_asked(thread, EXECUTED);
+    }
     thread->in_call = true;
     taken.tid = 0; /* What was to be taken has not been. */
     if (thread->executes) ptrace(PTRACE_SYSCALL, tid, NULL, NULL); /* It may end as another thread. */
@@ -246,6 +261,7 @@ static bool at_exit_stop(int tid) {
     int64_t value = info.exit.value;
     taken.tid = tid, taken.can_note = false, taken.found_size = 0, start.size = 0;
     if (value > -RESTARTING) {
+        if (is_collecting && !thread->executes) note_asked(thread, value >= 0 ? OPENED : LOOKED);
         if (value >= 0 && (thread->executes || thread->is_watched)) return false;
         if (!(value >= 0 ? is_opened_before(thread, (uint32_t)value) : is_failed_before(thread, (int)-value))) {
             return false;
