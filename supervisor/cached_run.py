@@ -100,6 +100,7 @@ class CachedRun:
         """Look what there is; nothing is raised, as the script can always run."""
         self.restored_from: KeptResult | None = None
         self.keeps = False  # The run is to be observed and kept.
+        self._is_again = False  # A result is made again, to compare it.
         self.changes: dict[bytes, bytes] = {}  # Variables that are others in this run.
         self._jobs = 1
         self._processors: tuple[set[int], set[int]] | None = None  # For the run, and afterwards.
@@ -209,7 +210,13 @@ class CachedRun:
                 continue
             near = _Near(name, result, compared, elsewhere)
             if result.state == CONFIRMED and near.is_exact():
-                self.restored_from, self._near = result, [near]
+                self._near = [near]
+                if self._key in self._run.session["cache"].get("again", ()):
+                    self._why, self._is_again = [], True
+                    self._empty()
+                    self._prepare()
+                else:
+                    self.restored_from = result
                 return
             self._near.append(near)
             self._why.append(_why_near(near))
@@ -326,6 +333,9 @@ class CachedRun:
         if not self.keeps:
             return
         try:
+            if self._is_again:
+                self._compare_again(streams, verdict)
+                return
             why = self._kept(ended, streams, verdict, told_more)
         except NotKeptError as error:
             why = str(error)
@@ -362,11 +372,38 @@ class CachedRun:
         made.key = self._parts
         made.places = {name: encode(place) for name, place in run.places.items()}
         made.inputs, made.left = inputs, taker.left
-        made.stdout = taker.keep(b"".join(line + b"\n" for line in streams.lines()))
-        made.stderr = taker.keep(bytes(streams.said))
+        self._take_talk(made, taker, streams)
         made.recording = self._kept_recording()
         made.bound = sorted(taker.bound)
         return self._filed(made)
+
+    def _compare_again(self, streams: Streams, verdict: RunVerdict) -> None:
+        """Compare with what would have been restored; remove that if it differs.
+
+        Raises:
+            OSError: The store cannot be used.
+        """
+        near, made = self._near[0], KeptResult()
+        taker = OutputTaker(self._store, self._tokens)
+        try:
+            taker.take(self._run.places["OUT_DIR"])
+            made.left = taker.left
+            self._take_talk(made, taker, streams)
+            is_same = near.result.content() == made.content()
+            why = "" if is_same else f"it differs in {_difference(near.result, made)}"
+        except NotKeptError as error:
+            why = str(error)
+        if verdict.failure or verdict.exit_status:
+            why = "it failed"
+        self._outcome = "different" if why else "same"
+        if why:
+            self._why.append(f"run again, {why}")
+            self._store.remove(self._key, near.name)
+
+    @staticmethod
+    def _take_talk(made: KeptResult, taker: OutputTaker, streams: Streams) -> None:
+        made.stdout = taker.keep(b"".join(line + b"\n" for line in streams.lines()))
+        made.stderr = taker.keep(bytes(streams.said))
 
     def _kept_recording(self) -> list[str | int]:
         with open(self._run.subject.recording, "rb") as file:

@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         folder: bytes  # Of the store; no script can write there.
         machine: str  # Digest of what scripts learn of the machine without opening anything.
         by: str  # Who records.
+        again: NotRequired[list[str]]  # Keys of results that are made again, and compared.
 
     class Session(TypedDict):
         """What a supervisor needs to know and what is the same for a whole run of Cargo."""

@@ -81,6 +81,8 @@ _OUTCOMES = {
     "kept": "it ran, and what it did is kept",
     "not kept": "it ran, and what it did is not kept",
     "run": "it ran",
+    "same": "it ran again, and did what was restored before",
+    "different": "it ran again, and did not do what was restored before",
 }
 
 

@@ -14,14 +14,33 @@ ACTIONS = ["show", "explain", "verify", "clear", "pull", "push", "keygen"]
 @click.command("cache")
 @click.argument("action", type=click.Choice(ACTIONS))
 @click.argument("crate", required=False)
+@click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="With `verify`: run N of the scripts again that the last build restored, and compare.",
+)
+@click.option(
+    "--seed",
+    metavar="TEXT",
+    help="With --sample: choose the same ones each time for the same TEXT.",
+)
 @options.CARGO
-def command(*, action: str, crate: str | None, cargo: tuple[str, ...]) -> int:
+def command(
+    *,
+    action: str,
+    crate: str | None,
+    sample: int | None,
+    seed: str | None,
+    cargo: tuple[str, ...],
+) -> int:
     """Look at the results of build scripts that `ci --cache` keeps, and clear them.
 
     \b
     show [CRATE]     list them: when each was recorded, by whom, how often seen
     explain CRATE    say whether its last run was restored, and why not
-    verify           read all of them, and remove what is damaged
+    verify           read all of them, and remove what is damaged; with --sample N also
+                     what N scripts do otherwise than what was restored
     clear [CRATE]    remove them
     pull             take what others have signed, before a build
     push             sign what was seen twice here for others, after a build
@@ -33,11 +52,17 @@ def command(*, action: str, crate: str | None, cargo: tuple[str, ...]) -> int:
     `push` signs with the key in BUILDPERM_CACHE_KEY, or in the file that BUILDPERM_CACHE_KEY_FILE
     names; without one it does nothing. What `pull` cannot prove is a line, and is not used.
 
+    `verify --sample` builds as `ci` does, with the same words for Cargo.
+
     Exit code: 0 fine; 2 there is no such crate, no store or no access to push to it, or `verify`
-    has found something damaged.
+    has found something damaged or different, or could not compare it; 130 interrupted.
     """  # noqa: D301 - click's mark is the character, not how it is written
     from buildperm.workflow import result_inventory
 
+    if action != "verify" and sample is not None:
+        raise click.UsageError("`--sample` is about `verify`")
+    if seed is not None and sample is None:
+        raise click.UsageError("`--seed` is about `--sample`")
     if action == "explain":
         if crate is None:
             raise click.UsageError("`explain` needs the name of a crate")
@@ -53,7 +78,12 @@ def command(*, action: str, crate: str | None, cargo: tuple[str, ...]) -> int:
     if action == "verify":
         if crate is not None:
             raise click.UsageError("`verify` takes no crate: it reads everything")
-        return result_inventory.verify()
+        damaged = result_inventory.verify()
+        if sample is None:
+            return damaged
+        from buildperm.workflow import result_sample
+
+        return result_sample.verify(cargo, sample, seed) or damaged
     return (result_inventory.show if action == "show" else result_inventory.clear)(crate)
 
 

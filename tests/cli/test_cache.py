@@ -392,3 +392,48 @@ def test_nothing_is_kept_unless_it_is_asked_for(tmp_path: Path) -> None:
     assert ended.returncode == 0
     assert build.found("result.json") == []
     assert not list(build.cache.glob("buildperm/results/**/*.json"))
+
+
+def test_a_sample_that_runs_again_as_restored_is_fine(seen: Build) -> None:
+    assert seen.ci() == "restored", seen.why
+    ran = seen.made()
+
+    said = seen.cached("verify", "--sample", "3", "--seed", "1")
+
+    assert seen.ended.returncode == 0, said
+    assert "1 script run again: 1 as restored, 0 different, 0 not compared" in said
+    assert seen.outcome() == "same"
+    assert seen.made() == ran
+    assert seen.ci() == "restored", seen.why
+
+
+def test_a_sample_that_differs_is_removed_and_named(tmp_path: Path) -> None:
+    build = Build(tmp_path, 'let made = std::fs::read_to_string("hidden").unwrap();' + WRITE)
+    hidden = build.workspace / "sample/hidden"
+    hidden.write_text("1")
+    os.utime(hidden, (0, 0))
+    build.twice()
+    store = FolderStore(os.fsencode(build.cache / "buildperm/results"))
+    for key, name, result in store.every():
+        # As if nobody had seen that it was read.
+        result.inputs = [each for each in result.inputs if "/hidden" not in str(each[1])]
+        store.put(key, name, result)
+    hidden.write_text("2")
+    assert build.ci() == "restored", build.why
+
+    said = build.cached("verify", "--sample", "1")
+
+    assert build.ended.returncode == 2
+    assert re.search(r"sample-[0-9a-f]+: run again, it differs in \$OUT_DIR/made; ", said)
+    assert build.made()["made"][1] == b"2"
+    assert "0 results" in build.cached("show")
+
+
+def test_a_sample_of_nothing_says_so(tmp_path: Path) -> None:
+    build = Build(tmp_path, 'let made = "";' + WRITE)
+    assert build.ci() == "kept"
+
+    said = build.cached("verify", "--sample", "1")
+
+    assert build.ended.returncode == 2
+    assert "restored nothing" in said
