@@ -269,7 +269,7 @@ class RunInputs:
             self._add(LOOK, real, _looked_mode(about), 0, 0)
 
     def _add_file(self, real: bytes, about: os.stat_result) -> None:
-        is_known = about.st_size >= LEAST_BYTES and _keeps_times(about.st_dev)
+        is_known = about.st_size >= LEAST_BYTES and keeps_times(about.st_dev)
         known = self._known if is_known else None
         found = (known.found(real, _signature(about)) if known else "") or _content(real)
         self._add_signed(FILE, real, about, found)
@@ -410,7 +410,7 @@ def _compared_content(is_file: bool, each: Input, path: bytes, compared: InputCo
     if stat.S_IMODE(about.st_mode) != each[2]:
         return "has other permissions"
     now = _signature(about)
-    if list(now) == each[4:] and (not is_file or _keeps_times(about.st_dev)):
+    if list(now) == each[4:] and (not is_file or keeps_times(about.st_dev)):
         return ""
     if is_file and now[0] != each[4]:
         return "holds something else"
@@ -450,7 +450,7 @@ def _signature(about: os.stat_result) -> tuple[int, ...]:
 _untimed: list[frozenset[int]] = []  # Devices, once they have been looked up.
 
 
-def _keeps_times(device: int) -> bool:
+def keeps_times(device: int) -> bool:
     """Tell whether the times of a file say that it was written to, however it was."""
     if not _untimed:
         try:
