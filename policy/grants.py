@@ -110,6 +110,8 @@ class Policy:
     ask: bool | None = None  # Ask while plain Cargo waits; None: nobody has said.
     cache: bool = False  # Look for results of scripts, and keep them, where it is not said.
     cache_store: CacheStore | None = None  # Where others find what is kept.
+    root: str = ""  # Where what scripts see as the system lies: a path, maybe with a token.
+    root_digest: str = ""  # What it has to be; empty: scripts see the machine's own system.
     ask_timeout_s: int = ASK_TIMEOUT_S  # After so long a question counts as refused.
 
 

@@ -40,8 +40,9 @@ from buildperm.rules import limits
 _BARE = re.compile(r"[A-Za-z0-9_-]+")  # A key that TOML reads without quotation marks.
 _TABLE_KEYS = (
     *("version", "require", "runtime", "compile", "contexts", "shared", "min-age", "young"),
-    *("ask", "ask-timeout", "cache", "import", "limits", "crates"),
+    *("ask", "ask-timeout", "cache", "root", "root-digest", "import", "limits", "crates"),
 )
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CRATE_KEYS = ("reviewed", "presets", *GRANTABLE, "deny", "for", "compile", "reason", "expires")
 
 
@@ -117,6 +118,8 @@ class ManifestReader:
             ask=self.switch(table, "ask"),
             cache=bool(store) or self.switch(table, "cache") or False,
             cache_store=store,
+            root=self.root(table),
+            root_digest=self.root_digest(table),
             ask_timeout_s=self.ask_timeout(table),
         )
 
@@ -127,6 +130,32 @@ class ManifestReader:
             what = f"must be true or false, not {kind_of(value)}"
             self.fail((*self.home, key), what, f"Write `{key} = true`, or leave it out.")
         return value
+
+    def root(self, table: dict[str, Any]) -> str:
+        """Read where the root of build scripts lies; empty where that is said elsewhere."""
+        where = (*self.home, "root")
+        if "root" not in table:
+            return ""
+        path = self.string(table["root"], where)
+        fits = path.startswith(("/", "$WORKSPACE/", "$HOME/")) and is_nameable(path)
+        if not fits or ".." in path.split("/"):
+            hint = 'Write a folder, such as `root = "/srv/roots/trixie"` or `"$HOME/roots/trixie"`.'
+            self.fail(where, f"`{printable(path)}` is no folder that a root can be", hint)
+        if "root-digest" not in table:
+            hint = "Add `root-digest`: `buildperm root digest FOLDER` prints the line."
+            self.fail(where, "`root-digest` is missing", hint)
+        return path
+
+    def root_digest(self, table: dict[str, Any]) -> str:
+        """Read which root build scripts see as their system; empty where it is the machine's."""
+        where = (*self.home, "root-digest")
+        if "root-digest" not in table:
+            return ""
+        said = self.string(table["root-digest"], where)
+        if not _DIGEST.fullmatch(said):
+            hint = "`buildperm root digest FOLDER` prints the line."
+            self.fail(where, "is no digest of a root", hint)
+        return said
 
     def cache_store(self, table: dict[str, Any]) -> CacheStore | None:
         """Read where results are shared, and whose are used; None where `cache` is a switch."""

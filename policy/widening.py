@@ -116,6 +116,12 @@ def _of_everybody(before: Policy, after: Policy, context: str) -> Iterator[Wider
         if key not in trusted:
             what = f"may be replaced by results that `{key}` has signed"
             yield _plain(EVERYBODY, f"cache-key:{key}", what, ("cache", "keys"))
+    if after.root_digest != before.root_digest:
+        was, now = (
+            each or "this machine's own" for each in (before.root_digest, after.root_digest)
+        )
+        what = f"run programs of another system: `root-digest` was {was} and is {now}"
+        yield _plain(EVERYBODY, "root-digest", what, ("root-digest",))
     declared = after.contexts or (context,)
     for words in before.contexts or (context,):
         if words not in declared:
