@@ -158,6 +158,8 @@ class CachedRun:
             "variables that are withheld": digest.of(repr(sorted(kept.names)).encode()),
             "package": f"{run.package['name']} {run.package['version']} {run.package['source']}",
         }
+        if "root" in session:
+            settled["root"] = session["root"]["digest"]
         settled["place of the program"] = tokens.portable(run.subject.program)
         file = open_regular_file(run.subject.program)
         try:

@@ -119,9 +119,12 @@ class Network:
             from buildperm.supervisor.brokered_connect import Connector
             from buildperm.supervisor.egress_dialer import EgressDialer
             from buildperm.supervisor.egress_proxy import EgressProxy
+            from buildperm.supervisor.system_root import resolver
 
             assert self._listener is not None
-            self._proxy = EgressProxy(self._listener, EgressDialer(self._granted, self._denied))
+            self._proxy = EgressProxy(
+                self._listener, EgressDialer(self._granted, self._denied, resolver())
+            )
             self._proxy.start()
             self._connector = Connector(
                 self._proxy, self._granted, self._denied, self._numbers["sendto"]

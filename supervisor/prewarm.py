@@ -47,7 +47,7 @@ def prewarm(path: bytes, folder: bytes) -> None:
     environ = dict(os.environb)
     try:
         loaded = session.preload(path)
-        for manifest_dir, package in [*loaded["packages"].items()][:1]:
+        for manifest_dir, package in _first_script(loaded):
             places = {"MANIFEST_DIR": manifest_dir, "OUT_DIR": folder, "TMP": folder}
             subject = Subject(folder, b"/")
             for _ in range(_ROUNDS):
@@ -71,13 +71,21 @@ def warm_up(path: bytes, folder: bytes) -> None:
     """
     try:
         loaded = session.load(path)
-        for manifest_dir, package in [*loaded["packages"].items()][:1]:
+        for manifest_dir, package in _first_script(loaded):
             places = {"MANIFEST_DIR": manifest_dir, "OUT_DIR": folder, "TMP": folder}
             environ = dict(os.environb)
             environment.for_rerun(environ)
             _prepare(loaded, package, loaded["places"] | places, environ, Subject(folder, b"/"))
     except (OSError, ValueError, LookupError, StoppedError):
         return  # The first run meets the same problem, and reports it.
+
+
+def _first_script(loaded: Session) -> list[tuple[bytes, SessionPackage]]:
+    """Return one package with a script; none where scripts have a root.
+
+    What is remembered of the system's folders is not what they find there.
+    """
+    return [] if "root" in loaded else [*loaded["packages"].items()][:1]
 
 
 def _prepare(

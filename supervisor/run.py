@@ -102,6 +102,11 @@ class Run:
         self.listed = grants.listed
         self.foreign = grants.foreign
         self.left_out = grants.left_out
+        root = self.session.get("root")
+        if root is not None:
+            from buildperm.supervisor import system_root  # Off unless it is asked for.
+
+            system_root.refuse_writes(root["path"], grants.rights)
         return grants.rights
 
     def _add_own(self, grants: landlock_rules.LandlockRights) -> None:
@@ -301,6 +306,12 @@ class Run:
             told.append(bubblewrap.SHARED_NETWORK)
         return told
 
+    def _root(self) -> dict[str, object]:
+        root = self.session.get("root")
+        if root is None or self.subject.consumer is not None:
+            return {}
+        return {"root": {"path": encode(root["path"]), "digest": root["digest"]}}
+
     def header(self) -> dict[str, object]:
         """Return the first line of the recording."""
         package, session, environ = self.package, self.session, self.environ
@@ -323,6 +334,7 @@ class Run:
             "runtime": session["runtime"],
             "landlock_abi": self.abi,
             "left_open": self.left_open(),
+            **self._root(),
             "mode": session["profile"],
             "command": session.get("command", ""),
             "observation": LIGHT if self.light and self.light.opens.is_used else FULL,

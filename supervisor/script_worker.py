@@ -104,7 +104,8 @@ class ScriptWorker:
         _let_go([self._listener, self._notices, connected])
         _answer(connected, b"%d" % status)
         os.close(connected)
-        is_as_before = status == 0 and not supervisor.has_to_end()
+        # What has entered a root stays there, and may not look at other stubs any more.
+        is_as_before = not (status or supervisor.has_to_end() or supervisor.is_in_root)
         del supervisor, request
         return is_as_before and _tidy()
 

@@ -79,6 +79,13 @@ if TYPE_CHECKING:
         digest: str  # Of the programs.
         lacking: NotRequired[str]  # For want of what nothing is held, as a clause; mostly empty.
 
+    class SessionRoot(TypedDict):
+        """What stands in the place of the machine's system folders for build scripts."""
+
+        path: bytes  # Without links.
+        digest: str  # `sha256:` and so on: of all that is mounted of it.
+        signature: str  # Changes with whatever is changed in it: sandbox.root_digest.
+
     class SessionCache(TypedDict):
         """Where results of scripts are kept, and what is said of them."""
 
@@ -141,6 +148,7 @@ if TYPE_CHECKING:
         ask: NotRequired[bytes]  # The state folder of always on: a person may be asked.
         ask_timeout_s: NotRequired[int]  # How long, for one question.
         ask_left: NotRequired[list[str]]  # Questions that were refused already, by id.
+        root: NotRequired[SessionRoot]  # Build scripts see it: supervisor.system_root.
         cache: NotRequired[SessionCache]  # Results are looked for, and kept.
         ask_once: NotRequired[list[str]]  # What was allowed for this run: `cargo.once_grants`.
 

@@ -141,6 +141,7 @@ class ScriptSupervisor(TreeSupervisor):
         self._environ = environ
         self._keeps_scratch = keeps_scratch
         self._cached: CachedRun | None = None
+        self.is_in_root = False  # This process, from then on.
 
     def supervise(self) -> int:
         """Prepare, run and judge; return what to exit with."""
@@ -154,6 +155,13 @@ class ScriptSupervisor(TreeSupervisor):
         progress.started()
         status, recording = 1, b""
         try:
+            if "root" in session:
+                from buildperm.supervisor import system_root  # Off unless it is asked for.
+
+                # A session of an earlier command: nobody has looked at the root since.
+                is_earlier = not self._environ.get(b"BUILDPERM_SESSION")
+                system_root.enter(session, package, is_doubtful=is_earlier)
+                self.is_in_root = True
             status, recording = self._prepared(session, package, manifest_dir, program)
         except StoppedError as stopped:
             status = stopped.exit_status
@@ -225,7 +233,8 @@ class ScriptSupervisor(TreeSupervisor):
         runs anew after each answer, from where the first run began, and Cargo sees the last one.
         """
         question = None
-        if "ask" in run.session:
+        # A root has nothing that could ask: what would be started there is the root's.
+        if "ask" in run.session and "root" not in run.session:
             from buildperm.supervisor import question as asking  # Off unless somebody wants it.
 
             question = asking.LiveQuestion(self.has_to_end)

@@ -46,6 +46,14 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemRoot:
+    """What stood in the place of the machine's system folders."""
+
+    path: bytes
+    digest: str  # `sha256:` and so on.
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """Which run a recording is of, and under which conditions."""
 
@@ -80,6 +88,7 @@ class Header:
     command: str = ""  # Of buildperm, or recording_format.CARGO; empty before there was this.
     unlisted: tuple[bytes, ...] = ()  # Folders: what the script itself read there is not listed.
     restored: Restored | None = None  # None: the script has run.
+    root: SystemRoot | None = None  # None: it saw the machine's own system folders.
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +235,7 @@ def _header(fields: Fields, kind: str, path: Path) -> Header:
         command=fields.text("command", ""),
         unlisted=tuple(map(decode, fields.texts("unlisted", []))),
         restored=_restored(fields),
+        root=_root(fields),
     )
 
 
@@ -243,6 +253,13 @@ def _consumer(fields: Fields) -> Consumer | None:
     return Consumer(
         told.text("crate"), told.text("name"), told.text("version"), told.text("source")
     )
+
+
+def _root(fields: Fields) -> SystemRoot | None:
+    if "root" not in fields.line:
+        return None
+    told = Fields(fields.line["root"])
+    return SystemRoot(decode(told.text("path")), told.text("digest"))
 
 
 def _restored(fields: Fields) -> Restored | None:
