@@ -84,7 +84,7 @@ def look(process: int, state: Path) -> CargoInvocation | None:
     pairs = (each.partition(b"=") for each in given if b"=" in each)
     environment = {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
     for name in [name for name in environment if name.startswith("BUILDPERM_")]:
-        if name not in ("BUILDPERM_RUNTIME",):
+        if name not in ("BUILDPERM_ROOT", "BUILDPERM_RUNTIME"):
             del environment[name]
     return CargoInvocation(
         process,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 from buildperm import __version__
 from buildperm.cargo import grant_keys as keys
-from buildperm.cargo import owned_folders, settings_files, trusted_repository
+from buildperm.cargo import owned_folders, root_choice, settings_files, trusted_repository
 from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy import compilation
-from buildperm.rules import baseline, keyfiles, layout, limits, sensitive, tier
+from buildperm.rules import baseline, keyfiles, layout, limits, root_layout, sensitive, tier
 from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import locate, which
 from buildperm.rules.variables import looks_secret
@@ -115,11 +115,21 @@ def make(
     if command:
         session["command"] = command
     set_runtime(session, prepared, observation)
+    root = None
+    if sys.platform == "linux":
+        root = root_choice.choose(policy, environment, places, prepared)
+    if root is not None:
+        session["root"] = root
+        programs = os.fsencode(toolchain.rustc.parent)
+        session["path"] = programs + b":" + root_layout.PATH  # Whatever this machine has besides.
     found = trusted_repository.trusted(metadata.root, environment)
     if found:
         session["trusted"] = found
     settings = settings_files.look(toolchain.cargo_home, _folders(metadata), environment)
     settings.close(lambda real: _why_held(real, places) not in ("", keyfiles.CARGO_SETTINGS))
+    if root is not None:
+        settings.open = [each for each in settings.open if not root_layout.covers(each[1])]
+        settings.closed = [each for each in settings.closed if not root_layout.covers(each)]
     if settings.open:
         session["settings"] = settings.open
     if settings.closed:
@@ -141,7 +151,8 @@ def make(
         if not package.build_scripts
         and (package.source or not package.folder.is_relative_to(metadata.root))
     )
-    session["found"] = _found(session)
+    # What patterns lead to in a root, only those find out that are in there.
+    session["found"] = {} if root is not None else _found(session)
     if not toolchain.is_alone():
         session["found"] |= {folder: [] for folder in layout.LISTED}
     _look(session, metadata, environment)
@@ -399,6 +410,7 @@ def _digest(session: Session, package: SessionPackage, programs: str = "") -> st
         {name: held for name, held in session["limits"].items() if held != limits.DEFAULTS[name]},
         [name.hex() for name in session.get("loaded", ())],
         programs,
+        *((session["root"]["digest"],) if "root" in session and not programs else ()),
         *session.get("trusted", ()),
         *(path for path, _, _ in session.get("settings", ())),
         *session.get("settings_closed", ()),

@@ -8,7 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from buildperm.cargo import compile_mode, compile_session, result_folder, units
+from buildperm.cargo import compile_mode, compile_session, result_folder, root_choice, units
 from buildperm.cargo import session_maker as sessions
 from buildperm.cargo.cargo_process import CargoProcess, CargoResult
 from buildperm.cargo.compile_units import CompileUnits
@@ -140,9 +140,11 @@ class SupervisedBuild:
             before = compiled.before()
             finished = self._build.run()
             self._check(finished, stub)
+            root_choice.check_unchanged(self.session)
             finished, earlier = self._surveyed(finished)
             if earlier is not None:
                 self._check(finished, stub)
+                root_choice.check_unchanged(self.session)
             among = finished.units if finished.is_complete else None
             found = units.recorded(self.target.folder, self.session, among=among)
             found += units.recorded(self.target.folder, self.session, among=earlier or ())

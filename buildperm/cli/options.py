@@ -206,6 +206,14 @@ def runtime_option(command: Command) -> Command:
             help="What confines scripts and macros; `auto` is the strongest that works here.  "
             "[default: `runtime` in Cargo.toml, else what `require` says]",
         ),
+        click.option(
+            "--root",
+            metavar="FOLDER",
+            envvar="BUILDPERM_ROOT",
+            expose_value=False,
+            callback=_use_root,
+            help="Where the root is here that `root-digest` in Cargo.toml wants.",
+        ),
     )
 
 
@@ -213,6 +221,12 @@ def _use_runtime(_context: click.Context, _option: click.Parameter, name: str | 
     # That is where all the rest looks it up: cargo.session_maker.RUNTIME_VARIABLE.
     if name is not None:
         os.environ["BUILDPERM_RUNTIME"] = name
+
+
+def _use_root(_context: click.Context, _option: click.Parameter, folder: str | None) -> None:
+    # That is where all the rest looks it up: cargo.root_choice.ROOT_VARIABLE.
+    if folder:
+        os.environ["BUILDPERM_ROOT"] = os.path.abspath(folder)
 
 
 def report_options(command: Command) -> Command:

@@ -1,0 +1,139 @@
+"""Chooses the root of build scripts: where it is on this machine, and that it is the right one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildperm.errors import CannotEnforceError
+from buildperm.printable import printable
+from buildperm.rules import root_layout
+from buildperm.rules.pattern import covers
+from buildperm.sandbox import root_digest, root_probe
+from buildperm.tracer.notation import encode
+
+if TYPE_CHECKING:
+    from buildperm.policy.grants import Policy
+    from buildperm.sandbox.runtime import RuntimeSetup
+    from buildperm.supervisor.session import Session, SessionRoot
+
+ROOT_VARIABLE = "BUILDPERM_ROOT"
+"""Says where the root is on this machine, whatever Cargo.toml says; what it is, that says alone."""
+
+_OUTSIDE = ("SYSROOT", "CARGO_HOME", "WORKSPACE", "TARGET_DIR")
+
+
+def choose(
+    policy: Policy,
+    environment: Mapping[str, str],
+    places: Mapping[str, bytes],
+    prepared: RuntimeSetup,
+) -> SessionRoot | None:
+    """Return the root that Cargo.toml wants, proven to be that; None where it wants none.
+
+    Args:
+        policy: What Cargo.toml says.
+        environment: The user's.
+        places: Folders by token, without links.
+        prepared: What holds the scripts.
+
+    Raises:
+        CannotEnforceError: There is none here, it is another one, or scripts cannot be put into it.
+    """
+    named = environment.get(ROOT_VARIABLE, "")
+    if not policy.root_digest:
+        if named:
+            raise CannotEnforceError(
+                f"{policy.manifest}: `--root` names a root, and no `root-digest` says what it has "
+                "to be",
+                hint="`buildperm root digest FOLDER` prints the line for Cargo.toml.",
+            )
+        return None
+    if prepared.runtime != "full":
+        raise CannotEnforceError(
+            f"{policy.manifest}: `root-digest` needs the runtime `full`, and this build is held by "
+            f"`{prepared.runtime}`",
+            hint='Write `require = "full"`, and install bubblewrap: `buildperm doctor`.',
+        )
+    root = _found(policy, named, places)
+    found = root_digest.state_of(root)
+    if found.digest != policy.root_digest:
+        raise CannotEnforceError(
+            f"the root `{printable(str(root))}` is not the one that {policy.manifest} names: it is "
+            f"{found.digest}, and `root-digest` is {policy.root_digest}",
+            hint="Unpack the right one, or, if the new one is meant, commit its digest as "
+            "`root-digest` and run `buildperm learn`.",
+        )
+    _check_places(root, places, prepared)
+    root_probe.check(root)
+    return {"path": os.fsencode(root), "digest": found.digest, "signature": found.signature}
+
+
+def check_unchanged(session: Session) -> None:
+    """Make sure that the root is what it was when the session was made.
+
+    Raises:
+        CannotEnforceError: It has been changed, and scripts may have seen that.
+    """
+    root = session.get("root")
+    if root is None:
+        return
+    path = Path(os.fsdecode(root["path"]))
+    if root_digest.signature_of(path) != root["signature"]:
+        raise CannotEnforceError(
+            f"the root `{printable(str(path))}` was changed while build scripts ran in it: nobody "
+            "knows what they saw",
+            hint="Find out what changes it, restore it, run `cargo clean`, and build again.",
+        )
+
+
+def _found(policy: Policy, named: str, places: Mapping[str, bytes]) -> Path:
+    said = named or policy.root
+    if not said:
+        raise CannotEnforceError(
+            f"{policy.manifest} wants the root {policy.root_digest}, and nothing says where it is",
+            hint=f"Name its folder: `--root FOLDER`, or {ROOT_VARIABLE}.",
+        )
+    token, slash, rest = said.partition("/")
+    if token.startswith("$") and not named:
+        said = os.fsdecode(places[token[1:]]) + slash + rest
+    try:
+        return Path(os.path.realpath(said, strict=True))
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise CannotEnforceError(
+            f"{policy.manifest} wants the root {policy.root_digest}, and "
+            f"`{printable(said)}` cannot be used: {why}",
+            hint=f"Unpack it there, or name its folder: `--root FOLDER`, or {ROOT_VARIABLE}.",
+        ) from error
+
+
+def _check_places(root: Path, places: Mapping[str, bytes], prepared: RuntimeSetup) -> None:
+    """Refuse what would be hidden by the root, and a root that scripts write to."""
+    raw = os.fsencode(root)
+    for token in _OUTSIDE:
+        place = places.get(token, b"")
+        if place and root_layout.covers(place):
+            raise CannotEnforceError(
+                f"`${token}` is `{encode(place)}`, in whose place build scripts see the root",
+                hint="Keep sources, target directory and tool chain elsewhere, such as in a home "
+                "folder: rustup's tool chains are.",
+            )
+    target = places["TARGET_DIR"]
+    if covers(target, raw) or covers(raw, target):
+        raise CannotEnforceError(
+            f"the root `{printable(str(root))}` and the target directory lie in one another",
+            hint="Keep the root where no build writes.",
+        )
+    if root_layout.covers(prepared.starter):
+        raise CannotEnforceError(
+            f"the starter `{encode(prepared.starter)}` lies where build scripts see the root",
+            hint="Set XDG_CACHE_HOME to a folder in a home.",
+        )
+    if not prepared.starter or not prepared.room:
+        raise CannotEnforceError(
+            "a root needs the starter, and this machine cannot make or use it",
+            hint="Install a C compiler, and see `buildperm doctor`.",
+        )
