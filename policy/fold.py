@@ -23,7 +23,7 @@ from buildperm.policy.program_chains import ProgramChains
 from buildperm.policy.program_search import ProgramSearch
 from buildperm.policy.role import NOBODY, Role, SubjectKind
 from buildperm.policy.sensitivity import STEERS, why_sensitive
-from buildperm.policy.target_names import TargetNames, real
+from buildperm.policy.target_names import TargetNames
 from buildperm.rules import baseline, directive, profile_output, sensitive, tier
 from buildperm.rules.pattern import locate
 from buildperm.rules.script_variables import PRIVATE_HOME
@@ -104,7 +104,7 @@ class _EventFolding:
         self._listed = frozenset(locate(path, header.places) for path in header.listed)
         self._tallies: dict[tuple[Kind, str], AccessBuilder] = {}
         self._looks = BareLooks()
-        self._search = ProgramSearch(self._names.path)
+        self._search = ProgramSearch(self._names)
 
     def accesses(self) -> list[Access]:
         asked = self._looks.asked_otherwise(self._tallies)
@@ -246,7 +246,7 @@ class _EventFolding:
             reason = tier.why(path, self._held, self._held_longest)
             # A refused path is named as it was requested, although it may lead elsewhere.
             is_link = refused and not path.startswith(b"/proc/")
-            leads_to = real(path) if is_link else path
+            leads_to = self._names.real(path) if is_link else path
             if leads_to != path and not reason:
                 reason = tier.why(leads_to, self._held, self._held_longest)
                 reason = reason or why_sensitive(kind, self._names.target(leads_to))

@@ -7,27 +7,27 @@ from errno import ENOENT
 from typing import TYPE_CHECKING
 
 from buildperm.policy import presets
-from buildperm.rules.pattern import which
 from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
+    from buildperm.policy.target_names import TargetNames
     from buildperm.tracer.recording.event import Executed
 
 
 class ProgramSearch:
     """Tells one wanted program from the many paths at which it was tried."""
 
-    def __init__(self, path: bytes) -> None:
-        """Prepare for the PATH of a script."""
-        self._path = path
-        self._folders = path.split(b":")
+    def __init__(self, names: TargetNames) -> None:
+        """Prepare for the PATH of a script, in which `names` finds programs."""
+        self._names = names
+        self._folders = names.path.split(b":")
         self._refused: set[tuple[int, tuple[bytes, ...]]] = set()
 
     def is_missing(self, event: Executed) -> bool:
         """Tell whether a program was looked for along PATH and is nowhere."""
         folder, name = posixpath.split(event.requested)
         is_search = event.errno == ENOENT and not event.refused and folder in self._folders
-        return is_search and which(name, self._path) is None
+        return is_search and self._names.found(name) is None
 
     def foreseen(self, event: Executed) -> str:
         """Name a program that is missing, if a preset foresees it; empty if not."""
@@ -44,7 +44,7 @@ class ProgramSearch:
         if not event.argv or event.argv[0] != name:
             return False
         search = event.pid, event.argv
-        if event.requested == which(name, self._path):
+        if event.requested == self._names.found(name):
             self._refused.add(search)
             return False
         return search in self._refused and posixpath.dirname(event.requested) in self._folders

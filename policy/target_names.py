@@ -8,9 +8,10 @@ import stat
 from typing import TYPE_CHECKING
 
 from buildperm.policy.pattern_set import PatternSet
+from buildperm.policy.root_paths import SystemPaths
 from buildperm.rules import baseline, own_temporaries, profile_output
 from buildperm.rules.containment import contained
-from buildperm.rules.pattern import locate, matches, names_alike, nearest, which
+from buildperm.rules.pattern import locate, matches, names_alike, nearest
 from buildperm.tracer.notation import PLAIN, encode
 from buildperm.tracer.recording_format import REUSED
 
@@ -31,6 +32,7 @@ class TargetNames:
         """Prepare for a recording with `header`, of the processes `pids`."""
         self.path = header.path or os.environb.get(b"PATH", b"")
         self._places = header.places
+        self._system = SystemPaths(header.root.path if header.root else b"")
         self._profile = profile_output.folder(header.places.get("OUT_DIR", b""))
         self._foreign = frozenset(header.foreign)
         self._foreign_longest = max(map(len, self._foreign), default=0)
@@ -41,6 +43,14 @@ class TargetNames:
         self._folders: dict[bytes, str] = {}  # How they are called; empty: not all in them are so.
         self._roots = frozenset(header.places.values())
         self._programs: dict[bytes, tuple[str, bytes]] = {}
+
+    def real(self, path: bytes) -> bytes:
+        """Return a path with links resolved; what cannot be a path is none of them."""
+        return self._system.real(path)
+
+    def found(self, name: bytes) -> bytes | None:
+        """Return what execvp(3) would start for `name`; None if nothing."""
+        return self._system.which(name, self.path)
 
     def written(self, path: bytes) -> str:
         """Name what is written: what every profile has, and places of everybody, by their kind."""
@@ -89,12 +99,12 @@ class TargetNames:
         known = self._programs.get(path)
         if known is None:
             name = posixpath.basename(path)
-            real_path = real(path)
+            real_path = self.real(path)
             portable = self.target(real_path)
-            found = which(name, self.path)
+            found = self.found(name)
             if portable.startswith("$SYSROOT/"):
                 known = portable, real_path
-            elif found is not None and real(found) == real_path:
+            elif found is not None and self.real(found) == real_path:
                 known = encode(name), real_path
             else:
                 text = self.target(path)
@@ -107,20 +117,15 @@ class TargetNames:
     def _by_name(self, path: bytes, portable: str) -> str:
         """Return the name of a file that PATH leads to; how grants call it, if there is none."""
         name = posixpath.basename(path)
-        found = which(name, self.path)
-        return portable if found is None or real(found) != path else encode(name)
+        found = self.found(name)
+        return portable if found is None or self.real(found) != path else encode(name)
 
     def interpreter(self, event: Executed) -> tuple[str, bytes]:
         """Name the interpreter of a script as its first line does: `sh`, whatever that links to."""
-        named = _shebang(event.requested)
-        if named and real(named) == real(event.path):
+        named = _shebang(self._system.place(event.requested))
+        if named and self.real(named) == self.real(event.path):
             return self.program(named)
         return self.program(event.path)
-
-
-def real(path: bytes) -> bytes:
-    """Return a path with links resolved; what cannot be a path is none of them."""
-    return path if b"\0" in path else os.path.realpath(path)
 
 
 def _shebang(script: bytes) -> bytes:

@@ -50,6 +50,7 @@ class RecordedRun:
     end: End
     is_light: bool  # Files that compilers read are not listed.
     command: str = ""  # That built: see `Header.command`.
+    root: bytes = b""  # In the place of the machine's system folders; empty: there was none.
 
     @property
     def is_learning(self) -> bool:
@@ -258,6 +259,7 @@ def _run(
         found.end,
         found.header.observation != FULL,
         found.header.command,
+        found.header.root.path if found.header.root else b"",
     )
 
 

@@ -13,9 +13,10 @@ from buildperm.errors import BuildpermError
 from buildperm.policy.access import Access
 from buildperm.policy.kinds import WORDS, Kind, Syntax
 from buildperm.policy.role import SubjectKind
-from buildperm.rules import directive
+from buildperm.policy.root_paths import SystemPaths
+from buildperm.rules import directive, root_layout
 from buildperm.rules.containment import contained
-from buildperm.rules.pattern import TOKENS, locate, which
+from buildperm.rules.pattern import TOKENS, locate
 from buildperm.tracer.notation import decode, encode
 from buildperm.workflow import link_walk
 from buildperm.workflow.evidence import RecordedRun
@@ -71,7 +72,9 @@ class QueryParser:
         self._places: list[Mapping[str, bytes]] = [
             {**fixed, "TARGET_DIR": os.fsencode(target)} for target in view.targets
         ]
+        root = b""
         for run in runs:
+            root = root or run.root
             own = ["OUT_DIR", "TMP", "TARGET_DIR"]
             if run.context.role.subject is SubjectKind.MACRO:
                 own.append("MANIFEST_DIR")  # Of the package that it was expanded in.
@@ -83,6 +86,9 @@ class QueryParser:
         self._path = os.fsencode(
             project.toolchain.path(project.environment.get("PATH", os.defpath))
         )
+        self._system = SystemPaths(root)
+        if root:
+            self._path = os.fsencode(project.toolchain.rustc.parent) + b":" + root_layout.PATH
         self._folder = os.fsencode(folder)
         # The Cargo book, "Build Scripts": its own package; where compilers start is not as plain.
         has_script = SubjectKind.SCRIPT in script.subjects
@@ -147,6 +153,8 @@ class QueryParser:
         Raises:
             BuildpermError: It leads to what is something else in each process.
         """
+        if self._system.root and root_layout.covers(path):
+            return self._system.real(path)
         real = link_walk.followed(path, self._starts_in)
         is_cwd = re.search(rb"/cwd(/|$)", real) and link_walk.is_own(real)
         if is_cwd or (is_program and link_walk.is_own(real)):
@@ -161,8 +169,8 @@ class QueryParser:
         if "/" not in text and not text.startswith(("$", "~", ".")):
             _refuse_wildcards(text, word)
             name = decode(text)
-            found = which(name, self._path)
-            resolved = self._portable(os.path.realpath(found)) if found else ""
+            found = self._system.which(name, self._path)
+            resolved = self._portable(self._system.real(found)) if found else ""
             return Query(Kind.EXEC, encode(name), resolved)
         path = self._absolute(text, word)
         real = self._followed(path, word, is_program=True)
@@ -170,8 +178,8 @@ class QueryParser:
         if portable.startswith("$SYSROOT/"):
             return Query(Kind.EXEC, portable)
         name = os.path.basename(path)
-        found = which(name, self._path)
-        if found is not None and os.path.realpath(found) == real:
+        found = self._system.which(name, self._path)
+        if found is not None and self._system.real(found) == real:
             return Query(Kind.EXEC, encode(name), portable)
         text = self._portable(path)
         leads_out = text.startswith("$") and all(
