@@ -114,6 +114,7 @@ class BuildRun:
     macros: str = ""  # Where macros ran: outside or inside of compilers; empty if not held.
     lacking: str = ""  # For want of what compiling was not held, if nobody turned that off.
     failure: BuildFailure | None = None  # Why Cargo failed; None where it did not.
+    root: str = ""  # Digest of what scripts saw as the system; empty: the machine's own.
 
     @property
     def offenders(self) -> tuple[ScriptRun, ...]:

@@ -228,7 +228,8 @@ def _closing(report: Report) -> Iterator[str]:
             waiting = to_review(report.pending, report.total)
             yield f"buildperm: {waiting}; nothing was built."
     else:
-        held = f"{held_tally(run)} held ({run.runtime}, Landlock ABI {run.landlock_abi})"
+        within = f", root {run.root}" if run.root else ""
+        held = f"{held_tally(run)} held ({run.runtime}, Landlock ABI {run.landlock_abi}{within})"
         yield f"buildperm: {held}{_blocked(run)}."
         yield from _restored(run)
         loose = compiling_text(run.compiling, run.macros, run.lacking)

@@ -212,4 +212,5 @@ def _run(outcome: BuildOutcome, workspace: Workspace) -> BuildRun:
         macros=macros,
         lacking=lacking,
         failure=failure_of(outcome, workspace, held, outcome.scripts),
+        root=session["root"]["digest"] if "root" in session else "",
     )
