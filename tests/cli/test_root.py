@@ -1,0 +1,304 @@
+"""Roots: build scripts see another system than the machine's, and a build knows which."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.command import CI, LEARN, buildperm, environment, is_orderly, kill_group, member
+from tests.small_root import SmallRoot, skip_without_rooms
+
+pytestmark = pytest.mark.slow  # Each builds.
+
+_LOOKS = """
+use std::process::Command;
+
+fn main() {
+    let out = std::env::var("OUT_DIR").unwrap();
+    let mut made = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    for tool in ["only-here", "env"] {
+        made += &match Command::new(tool).output() {
+            Ok(said) => String::from_utf8(said.stdout).unwrap(),
+            Err(error) => format!("{tool}: {:?}\\n", error.kind()),
+        };
+    }
+    std::fs::write(out + "/made", made).unwrap();
+}
+"""
+_SEEN = 'NAME="a small root"\nfrom the root\nenv: NotFound\n'
+
+_WAITS = """
+fn main() {
+    let out = std::env::var("OUT_DIR").unwrap();
+    std::fs::write(format!("{out}/began"), "").unwrap();
+    while !std::path::Path::new(&format!("{out}/go")).exists() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> SmallRoot:
+    skip_without_rooms()
+    made = SmallRoot(tmp_path / "root")
+    made.add_program("only-here", 'puts("from the root");')
+    return made
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, root: SmallRoot) -> Path:
+    made = member(tmp_path / "ws", _LOOKS)
+    _append(made, root.table())
+    return made
+
+
+def _append(workspace: Path, text: str) -> None:
+    manifest = workspace / "Cargo.toml"
+    manifest.write_text(manifest.read_text() + text)
+
+
+def _grant(workspace: Path) -> None:
+    grants = '[workspace.metadata.buildperm.crates.sample]\nexec = ["only-here"]\n'
+    _append(workspace, f'\n{grants}reviewed = ["0.1.0"]\n')
+
+
+def _redigest(workspace: Path, root: SmallRoot) -> None:
+    manifest = workspace / "Cargo.toml"
+    line = f'root-digest = "{root.digest}"'
+    manifest.write_text(re.sub(r"root-digest = .*", line, manifest.read_text()))
+
+
+def _made(workspace: Path) -> str:
+    (path,) = workspace.glob("target/buildperm/ci/**/out/made")
+    return path.read_text()
+
+
+def _recorded(workspace: Path) -> dict[str, object]:
+    (path,) = workspace.glob("target/buildperm/ci/**/recording.jsonl")
+    header: dict[str, object] = json.loads(path.read_bytes().splitlines()[0])
+    return header
+
+
+def test_a_script_sees_the_root_and_nothing_of_the_machine_s_system(
+    workspace: Path, root: SmallRoot
+) -> None:
+    learnt = buildperm(*LEARN, folder=workspace)
+    # It is called by its name, as PATH leads to it in the root, and nowhere here.
+    assert (learnt.returncode, "run only-here" in learnt.stderr) == (3, True), learnt.stderr
+    _grant(workspace)
+    held = buildperm(*CI, "--report", "json=report.json", folder=workspace)
+    assert held.returncode == 0, held.stderr
+    assert _made(workspace) == _SEEN
+    told = {"path": str(root.folder), "digest": root.digest}
+    assert _recorded(workspace)["root"] == told
+    assert json.loads((workspace / "report.json").read_text())["root"] == root.digest
+    assert root.digest in held.stdout + held.stderr
+    why = buildperm("why", "sample", "exec:/bin/only-here", folder=workspace)
+    assert why.stdout.startswith("allowed"), why.stdout
+    assert "only-here" in why.stdout
+
+
+def test_without_a_root_the_same_script_sees_the_machine(workspace: Path) -> None:
+    manifest = workspace / "Cargo.toml"
+    manifest.write_text(re.sub(r"root.*\n", "", manifest.read_text()))
+    buildperm(*CI, folder=workspace)
+    assert "root" not in _recorded(workspace)
+    assert "only-here: NotFound" in _made(workspace)
+    assert "env: PermissionDenied" in _made(workspace)  # It is there.
+
+
+@pytest.mark.parametrize("command", [CI, LEARN])
+def test_another_root_than_the_committed_one_holds_nothing(
+    workspace: Path, root: SmallRoot, command: tuple[str, ...]
+) -> None:
+    wanted = root.digest
+    (root.folder / "etc/os-release").write_text("NAME=another\n")
+    ended = buildperm(*command, folder=workspace)
+    assert ended.returncode == 23
+    assert wanted in ended.stderr
+    assert root.digest in ended.stderr
+    assert str(root.folder) in ended.stderr
+    assert "hint: " in ended.stderr
+    assert not list(workspace.glob("target/buildperm/**/out"))
+
+
+def test_the_weaker_runtime_holds_nothing(workspace: Path) -> None:
+    manifest = workspace / "Cargo.toml"
+    manifest.write_text(manifest.read_text().replace('require = "full"\n', ""))
+    for words in ((), ("--runtime", "portable")):
+        ended = buildperm(*CI, *words, folder=workspace)
+        assert ended.returncode == 23
+        assert "`full`" in ended.stderr
+    assert buildperm(*CI, "--runtime", "full", folder=workspace).returncode == 20  # It runs.
+
+
+def test_without_bubblewrap_nothing_is_held(workspace: Path, tmp_path: Path) -> None:
+    folders = os.environ["PATH"].split(os.pathsep)
+    shown = tmp_path / "bin"
+    shown.mkdir()
+    for folder in filter(os.path.isdir, folders):
+        for name in os.listdir(folder):
+            if name != "bwrap" and not (shown / name).is_symlink():
+                (shown / name).symlink_to(f"{folder}/{name}")
+    ended = buildperm(*CI, folder=workspace, extra={"PATH": str(shown)})
+    assert ended.returncode == 23
+    assert "bubblewrap" in ended.stderr
+
+
+def test_where_the_root_lies_may_be_said_on_each_machine(
+    workspace: Path, root: SmallRoot, tmp_path: Path
+) -> None:
+    manifest = workspace / "Cargo.toml"
+    manifest.write_text(re.sub(r"\nroot = .*", "", manifest.read_text()))
+    ended = buildperm(*CI, folder=workspace)
+    assert ended.returncode == 23
+    assert "nothing says where it is" in ended.stderr
+    moved = shutil.copytree(root.folder, tmp_path / "moved", symlinks=True)
+    for words, extra in (
+        (["--root", "../moved"], {}),
+        ([], {"BUILDPERM_ROOT": str(moved)}),
+    ):
+        ended = buildperm(*CI, *words, folder=workspace, extra=extra)
+        assert ended.returncode == 20, ended.stderr  # Only what it runs is not granted.
+        assert _recorded(workspace)["root"] == {"path": str(moved), "digest": root.digest}
+    ended = buildperm(*CI, "--root", "nowhere", folder=workspace)
+    assert ended.returncode == 23
+    manifest.write_text(re.sub(r"root-digest.*", "", manifest.read_text()))
+    ended = buildperm(*CI, "--root", "../moved", folder=workspace)
+    assert ended.returncode == 23
+    assert "no `root-digest`" in ended.stderr
+
+
+def test_another_committed_root_runs_scripts_again(workspace: Path, root: SmallRoot) -> None:
+    _grant(workspace)
+    assert buildperm(*CI, folder=workspace).returncode == 0
+    assert _made(workspace) == _SEEN
+    (root.folder / "etc/os-release").write_text("NAME=another\n")
+    _redigest(workspace, root)
+    assert buildperm(*CI, folder=workspace).returncode == 0
+    assert _made(workspace) == _SEEN.replace('"a small root"', "another")
+
+
+def test_a_kept_result_is_not_restored_in_another_root(
+    workspace: Path, root: SmallRoot, tmp_path: Path
+) -> None:
+    _grant(workspace)
+    (tmp_path / "cache").mkdir()
+    extra = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    outcomes, reasons = [], []
+    for number in range(5):
+        if number == 3:  # Of no file that the script reads.
+            (root.folder / "usr/unread").write_text("")
+            _redigest(workspace, root)
+        shutil.rmtree(workspace / "target", ignore_errors=True)
+        time.sleep(1.2)
+        ended = buildperm(*CI, "--cache", folder=workspace, extra=extra)
+        assert ended.returncode == 0, ended.stderr
+        assert _made(workspace) == _SEEN
+        (path,) = workspace.glob("target/buildperm/ci/**/result.json")
+        said = json.loads(path.read_bytes())
+        outcomes.append(said["outcome"])
+        reasons.append(said["why"])
+    assert outcomes == ["kept", "kept", "restored", "kept", "kept"], reasons
+
+
+@pytest.fixture
+def waiting(tmp_path: Path, root: SmallRoot) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """Start a build whose script waits in the root for a file in OUT_DIR."""
+    workspace = member(tmp_path / "waits", _WAITS)
+    _append(workspace, root.table())
+    started = subprocess.Popen(
+        [sys.executable, "-m", "buildperm", *CI],
+        cwd=workspace,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        process_group=0,
+    )
+    while not (found := list(workspace.glob("target/buildperm/ci/**/out/began"))):
+        assert started.poll() is None
+        time.sleep(0.05)
+    yield started, found[0].parent
+    kill_group(started)
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_a_root_that_changes_meanwhile_fails_the_build(
+    waiting: tuple[subprocess.Popen[bytes], Path], root: SmallRoot, *, is_changed: bool
+) -> None:
+    started, out_dir = waiting
+    if is_changed:
+        path = root.folder / "etc/os-release"
+        text = path.read_text()
+        path.write_text("NAME=evil\n")
+        path.write_text(text)  # As if nothing had happened.
+    (out_dir / "go").write_text("")
+    said, _ = started.communicate(timeout=120)
+    assert started.returncode == (23 if is_changed else 0), said.decode()
+    assert (b"was changed while build scripts ran" in said) == is_changed
+
+
+def test_a_root_that_a_script_may_write_to_is_none(tmp_path: Path, root: SmallRoot) -> None:
+    workspace = member(tmp_path / "ws", "fn main() {}")
+    inside = SmallRoot(workspace / "root")
+    for name, expected in (("root", 23), ("other", 0)):
+        manifest = workspace / "Cargo.toml"
+        manifest.write_text('[workspace]\nmembers = ["sample"]\nresolver = "2"\n')
+        (workspace / name).mkdir(exist_ok=True)
+        _append(workspace, inside.table(where="$WORKSPACE/root"))
+        grants = '\n[workspace.metadata.buildperm.crates.sample]\nreviewed = ["0.1.0"]\n'
+        _append(workspace, f'{grants}write = ["$WORKSPACE/{name}/**"]\nreason = "makes it"\n')
+        ended = buildperm(*CI, folder=workspace)
+        assert ended.returncode == expected, ended.stderr
+        assert ("the root" in ended.stderr) == (expected != 0)
+
+
+def test_a_root_in_the_target_directory_is_none(tmp_path: Path, root: SmallRoot) -> None:
+    workspace = member(tmp_path / "ws", "fn main() {}")
+    assert buildperm(*CI, folder=workspace).returncode == 0
+    inside = SmallRoot(workspace / "target/buildperm/ci/root")
+    _append(workspace, inside.table())
+    ended = buildperm(*CI, folder=workspace)
+    assert ended.returncode == 23
+    assert "target directory" in ended.stderr
+
+
+def test_a_tool_chain_of_the_system_is_named_as_the_obstacle(
+    workspace: Path, root: SmallRoot
+) -> None:
+    extra = {"CARGO_HOME": "/usr/share"}
+    ended = buildperm(*CI, folder=workspace, extra=extra)
+    assert ended.returncode == 23
+    assert "$CARGO_HOME" in ended.stderr
+
+
+def test_the_digest_is_printed_as_cargo_toml_names_it(root: SmallRoot, tmp_path: Path) -> None:
+    told = buildperm("root", "digest", str(root.folder), folder=tmp_path)
+    assert (told.returncode, told.stdout) == (0, f'root-digest = "{root.digest}"\n')
+    hostile = tmp_path / "\x1b[31mred"
+    for folder in (str(tmp_path), str(hostile)):
+        told = buildperm("root", "digest", folder, folder=tmp_path)
+        assert told.returncode == 23
+        assert is_orderly(told.stderr)
+        assert "hint: " in told.stderr
+
+
+def test_an_interrupted_build_in_a_root_leaves_nothing_running(
+    waiting: tuple[subprocess.Popen[bytes], Path],
+) -> None:
+    started, _ = waiting
+    os.kill(started.pid, signal.SIGINT)
+    started.communicate(timeout=60)
+    assert started.returncode == 130
