@@ -68,7 +68,12 @@ def choose(
         )
     _check_places(root, places, prepared)
     root_probe.check(root)
-    return {"path": os.fsencode(root), "digest": found.digest, "signature": found.signature}
+    return {
+        "path": os.fsencode(root),
+        "digest": found.digest,
+        "signature": found.signature,
+        "programs": root_layout.PATH,
+    }
 
 
 def check_unchanged(session: Session) -> None:

@@ -120,16 +120,12 @@ def make(
         root = root_choice.choose(policy, environment, places, prepared)
     if root is not None:
         session["root"] = root
-        programs = os.fsencode(toolchain.rustc.parent)
-        session["path"] = programs + b":" + root_layout.PATH  # Whatever this machine has besides.
+        root["programs"] = os.fsencode(toolchain.rustc.parent) + b":" + root_layout.PATH
     found = trusted_repository.trusted(metadata.root, environment)
     if found:
         session["trusted"] = found
     settings = settings_files.look(toolchain.cargo_home, _folders(metadata), environment)
     settings.close(lambda real: _why_held(real, places) not in ("", keyfiles.CARGO_SETTINGS))
-    if root is not None:
-        settings.open = [each for each in settings.open if not root_layout.covers(each[1])]
-        settings.closed = [each for each in settings.closed if not root_layout.covers(each)]
     if settings.open:
         session["settings"] = settings.open
     if settings.closed:
@@ -151,8 +147,7 @@ def make(
         if not package.build_scripts
         and (package.source or not package.folder.is_relative_to(metadata.root))
     )
-    # What patterns lead to in a root, only those find out that are in there.
-    session["found"] = {} if root is not None else _found(session)
+    session["found"] = _found(session)
     if not toolchain.is_alone():
         session["found"] |= {folder: [] for folder in layout.LISTED}
     _look(session, metadata, environment)

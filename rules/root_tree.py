@@ -18,7 +18,7 @@ class NoRootError(Exception):
     """It is no root that can be used; the text says why, as a clause."""
 
 
-class Entry:
+class RootEntry:
     """One file, folder or link."""
 
     __slots__ = ("about", "path", "target")
@@ -36,7 +36,7 @@ class Entry:
         self.target = target
 
 
-def entries(root: bytes) -> list[Entry]:
+def entries(root: bytes) -> list[RootEntry]:
     """List all of it, sorted by path.
 
     Raises:
@@ -66,16 +66,16 @@ def entries(root: bytes) -> list[Entry]:
     return found
 
 
-def _entry(root: bytes, path: bytes) -> Entry:
+def _entry(root: bytes, path: bytes) -> RootEntry:
     about = os.lstat(root + b"/" + path)
     if stat.S_ISLNK(about.st_mode):
-        return Entry(path, about, os.readlink(root + b"/" + path))
+        return RootEntry(path, about, os.readlink(root + b"/" + path))
     if not stat.S_ISDIR(about.st_mode) and not stat.S_ISREG(about.st_mode):
         raise NoRootError(f"`{encode(path)}` is a device, a socket or a pipe")
-    return Entry(path, about)
+    return RootEntry(path, about)
 
 
-def signature(root: bytes, found: list[Entry]) -> str:
+def signature(root: bytes, found: list[RootEntry]) -> str:
     """Return a digest of inodes, permissions, sizes and times: what nobody changes unnoticed."""
     import hashlib  # Only where there is a root.
 

@@ -21,7 +21,7 @@ from buildperm.errors import CannotEnforceError
 from buildperm.policy.root_paths import real_path
 from buildperm.printable import printable
 from buildperm.rules import root_layout, root_tree
-from buildperm.rules.root_tree import Entry
+from buildperm.rules.root_tree import RootEntry
 from buildperm.sandbox import private_cache
 from buildperm.tracer.notation import encode
 
@@ -82,7 +82,7 @@ def signature_of(root: Path) -> str:
     return root_tree.signature(os.fsencode(root), _entries(root))
 
 
-def _entries(root: Path) -> list[Entry]:
+def _entries(root: Path) -> list[RootEntry]:
     try:
         return root_tree.entries(os.fsencode(root))
     except OSError as error:
@@ -91,7 +91,7 @@ def _entries(root: Path) -> list[Entry]:
         raise _unfit(root, str(error)) from error
 
 
-def _digest(root: Path, entries: list[Entry]) -> str:
+def _digest(root: Path, entries: list[RootEntry]) -> str:
     told = hashlib.sha256(_FORMAT)
     for each in entries:
         mode = stat.S_IMODE(each.about.st_mode)
@@ -104,7 +104,7 @@ def _digest(root: Path, entries: list[Entry]) -> str:
     return f"sha256:{told.hexdigest()}"
 
 
-def _content(root: Path, entry: Entry) -> bytes:
+def _content(root: Path, entry: RootEntry) -> bytes:
     path = os.fsencode(root) + b"/" + entry.path
     told = hashlib.sha256()
     try:
@@ -121,7 +121,7 @@ def _content(root: Path, entry: Entry) -> bytes:
     return told.hexdigest().encode()
 
 
-def _check_link(root: Path, link: Entry) -> None:
+def _check_link(root: Path, link: RootEntry) -> None:
     """Refuse a link that leads out of the root, to where the digest says nothing.
 
     Raises:
@@ -150,7 +150,7 @@ def _known(path: Path, signature: str) -> str:
     return found if isinstance(found, str) and found.startswith("sha256:") else ""
 
 
-def _is_in_memory(root: Path, entries: list[Entry]) -> bool:
+def _is_in_memory(root: Path, entries: list[RootEntry]) -> bool:
     """Tell whether files lie where who has mapped one changes it without its times: tmpfs(5)."""
     from buildperm.cache.run_inputs import keeps_times
 

@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         path: bytes  # Without links.
         digest: str  # `sha256:` and so on: of all that is mounted of it.
         signature: str  # Changes with whatever is changed in it: sandbox.root_digest.
+        programs: bytes  # PATH for build scripts.
 
     class SessionCache(TypedDict):
         """Where results of scripts are kept, and what is said of them."""

@@ -162,6 +162,7 @@ class ScriptSupervisor(TreeSupervisor):
                 is_earlier = not self._environ.get(b"BUILDPERM_SESSION")
                 system_root.enter(session, package, is_doubtful=is_earlier)
                 self.is_in_root = True
+                session = system_root.seen(session)
             status, recording = self._prepared(session, package, manifest_dir, program)
         except StoppedError as stopped:
             status = stopped.exit_status

@@ -23,7 +23,7 @@ import os
 import stat
 import sys
 
-from buildperm.rules import root_layout, root_tree
+from buildperm.rules import layout, root_layout, root_tree
 from buildperm.rules.pattern import covers
 from buildperm.supervisor import landlock, outside_lookup, syscalls
 from buildperm.supervisor.script import StoppedError
@@ -49,8 +49,6 @@ _RDONLY, _NOSUID, _NODEV = 1, 2, 4  # mount_setattr(2); the last two are mount(2
 _FOLDER = os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
 _ANY = os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW
 _BEFORE = b".before"  # Where the machine's root is while the new one is made.
-_NOBODY = -1 & 0xFFFFFFFF
-_CWD = -100  # AT_FDCWD
 
 _CANNOT_ENFORCE = 23  # buildperm.errors.ExitCode, which is too heavy to import here.
 _AGAIN = "run `buildperm ci` or `buildperm learn` again: they say what is wrong with the root"
@@ -111,6 +109,20 @@ def enter(session: Session, package: SessionPackage, *, is_doubtful: bool) -> No
         ) from error
     _entered.append(root["path"])
     close_to_code(starter)
+
+
+def seen(session: Session) -> Session:
+    """Return the session as it holds within: without what was found in the machine's system."""
+    within = session.copy()
+    within["path"] = session["root"]["programs"]
+    known = session.get("found", {})
+    within["found"] = {each: known[each] for each in layout.LISTED if each in known}
+    within["settings"] = [
+        each for each in session.get("settings", ()) if not root_layout.covers(each[1])
+    ]
+    closed = session.get("settings_closed", ())
+    within["settings_closed"] = [each for each in closed if not root_layout.covers(each)]
+    return within
 
 
 def _check(root: SessionRoot) -> None:
