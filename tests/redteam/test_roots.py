@@ -44,7 +44,7 @@ def root(tmp_path: Path) -> SmallRoot:
     library = made.folder / "usr/lib/evil.so"
     going = f'static void go(void) {{ creat("{mark}", 0666); }}'
     source = f"#include <fcntl.h>\n__attribute__((constructor)) {going}\n"
-    command = ["cc", "-shared", "-fPIC", "-x", "c", "-o", library, "-"]
+    command = ["cc", "-shared", "-fPIC", "-x", "c", "-o", str(library), "-"]
     subprocess.run(command, input=source.encode(), check=True)
     # Each process that loads anything in the root loads this as well: ld.so(8), nsswitch.conf(5).
     (made.folder / "etc/ld.so.preload").write_text("/usr/lib/evil.so\n")

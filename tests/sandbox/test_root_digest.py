@@ -111,6 +111,21 @@ def _socket_at(path: Path) -> None:
         os.chdir(here)
 
 
+def _chained(root: Path) -> None:
+    (root / "lib").symlink_to("etc/a")
+    (root / "etc/a").symlink_to("/srv")
+
+
+def _moved(path: Path, to: Path) -> None:
+    path.rename(to)
+    path.symlink_to(to)
+
+
+def _filed(path: Path) -> None:
+    path.rename(path.with_name("home") / "before")
+    path.write_text("")
+
+
 _UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
     "a link to the homes": (lambda root: (root / "usr/out").symlink_to("/home"), "`/home`"),
     "above itself": (lambda root: (root / "usr/out").symlink_to("../../home"), "`/home`"),
@@ -119,27 +134,13 @@ _UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
     "to /var/tmp": (lambda root: (root / "usr/out").symlink_to("/var/tmp/x"), "`/var/tmp/x`"),
     "to everything": (lambda root: (root / "etc/out").symlink_to("/"), "`/`"),
     "lib that is home": (lambda root: (root / "lib").symlink_to("/home"), "`lib`"),
-    "a chain": (
-        lambda root: (root / "lib").symlink_to("etc/a") or (root / "etc/a").symlink_to("/srv"),
-        "`/srv`",
-    ),
+    "a chain": (_chained, "`/srv`"),
     "a pipe": (lambda root: os.mkfifo(root / "usr/pipe"), "`usr/pipe`"),
     "a socket": (lambda root: _socket_at(root / "etc/socket"), "`etc/socket`"),
     "no usr": (lambda root: shutil.rmtree(root / "usr"), "`usr`"),
-    "usr is a link": (
-        lambda root: (
-            (root / "usr").rename(root / "home/usr") and (root / "usr").symlink_to("home/usr")
-        ),
-        "`usr`",
-    ),
-    "etc is a file": (
-        lambda root: shutil.rmtree(root / "etc") or (root / "etc").write_text(""),
-        "`etc`",
-    ),
-    "bin is a file": (
-        lambda root: (root / "bin").unlink() or (root / "bin").write_text(""),
-        "`bin`",
-    ),
+    "usr is a link": (lambda root: _moved(root / "usr", root / "home/usr"), "`usr`"),
+    "etc is a file": (lambda root: _filed(root / "etc"), "`etc`"),
+    "bin is a file": (lambda root: _filed(root / "bin"), "`bin`"),
 }
 
 

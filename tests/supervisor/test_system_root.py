@@ -35,10 +35,8 @@ def _enter(root: SmallRoot, folder: Path) -> dict[str, Any]:
     """Enter it in an interpreter that is like a supervisor's."""
     path = str(Path(buildperm.__file__).absolute().parent.parent)
     code = f"import sys; sys.path.append({path!r}); exec(open(sys.argv.pop(1)).read())"
-    words = [sys.executable, "-IS", "-c", code, CHILDREN / "in_root.py"]
-    ended = subprocess.run(
-        [*words, root.folder], cwd=folder, capture_output=True, text=True, check=False
-    )
+    words = [sys.executable, "-IS", "-c", code, str(CHILDREN / "in_root.py"), str(root.folder)]
+    ended = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     told: dict[str, Any] = json.loads(ended.stdout)
     return told
