@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 ROOT_VARIABLE = "BUILDPERM_ROOT"
 """Says where the root is on this machine, whatever Cargo.toml says; what it is, that says alone."""
 
+ASKED_VARIABLE = "BUILDPERM_ROOT_ASKED"
+"""Says that this command was given `--root`: the other one may stand there for other workspaces."""
+
 _OUTSIDE = ("SYSROOT", "CARGO_HOME", "WORKSPACE", "TARGET_DIR")
 
 
@@ -44,7 +47,7 @@ def choose(
     """
     named = environment.get(ROOT_VARIABLE, "")
     if not policy.root_digest:
-        if named:
+        if environment.get(ASKED_VARIABLE):
             raise CannotEnforceError(
                 f"{policy.manifest}: `--root` names a root, and no `root-digest` says what it has "
                 "to be",

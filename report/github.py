@@ -141,7 +141,8 @@ def _terms(run: BuildRun) -> str:
     told = f" {loose[0].upper()}{loose[1:]}" if loose else ""
     held = held_tally(run)
     held = f"{held[0].upper()}{held[1:]}"
-    return f"{held} held to grants by {runtime}, Landlock ABI {run.landlock_abi}.{told}"
+    within = f", in the root {markdown.code(run.root, _TITLE_MOST)}" if run.root else ""
+    return f"{held} held to grants by {runtime}, Landlock ABI {run.landlock_abi}{within}.{told}"
 
 
 def _table(findings: list[Finding], report: Report) -> Iterator[str]:

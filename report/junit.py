@@ -70,6 +70,7 @@ def _properties(report: Report) -> list[tuple[str, str]]:
             ("cargo_exit", str(report.run.cargo_exit)),
             ("compiling", report.run.compiling),
             ("macros", report.run.macros),
+            *([("root", report.run.root)] if report.run.root else ()),
         ]
     return told
 

@@ -10,6 +10,7 @@ from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from buildperm.policy.grants import AUTO
 from buildperm.policy.proposal import Risk
@@ -223,10 +224,13 @@ def _use_runtime(_context: click.Context, _option: click.Parameter, name: str | 
         os.environ["BUILDPERM_RUNTIME"] = name
 
 
-def _use_root(_context: click.Context, _option: click.Parameter, folder: str | None) -> None:
-    # That is where all the rest looks it up: cargo.root_choice.ROOT_VARIABLE.
+def _use_root(context: click.Context, option: click.Parameter, folder: str | None) -> None:
+    # That is where all the rest looks it up: cargo.root_choice.ROOT_VARIABLE, ASKED_VARIABLE.
     if folder:
         os.environ["BUILDPERM_ROOT"] = os.path.abspath(folder)
+    is_asked = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+    if is_asked:
+        os.environ["BUILDPERM_ROOT_ASKED"] = "1"
 
 
 def report_options(command: Command) -> Command:

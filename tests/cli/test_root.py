@@ -178,6 +178,10 @@ def test_where_the_root_lies_may_be_said_on_each_machine(
     ended = buildperm(*CI, "--root", "../moved", folder=workspace)
     assert ended.returncode == 23
     assert "no `root-digest`" in ended.stderr
+    # The variable may stand there for other workspaces.
+    ended = buildperm(*CI, folder=workspace, extra={"BUILDPERM_ROOT": str(moved)})
+    assert ended.returncode == 20
+    assert "root" not in _recorded(workspace)
 
 
 def test_another_committed_root_runs_scripts_again(workspace: Path, root: SmallRoot) -> None:

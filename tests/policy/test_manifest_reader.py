@@ -47,3 +47,29 @@ def test_anything_else_is_refused(line: str, told: str) -> None:
     with pytest.raises(BuildpermError, match=r"Cargo\.toml:3: ") as caught:
         manifest.read(table(line), PATH)
     assert told in f"{caught.value.args[0]} {caught.value.hint}"
+
+
+_DIGEST = f"sha256:{'0a' * 32}"
+
+
+@pytest.mark.parametrize("path", ["", "/srv/root", "$HOME/root", "$WORKSPACE/root"])
+def test_the_root_that_is_wanted_is_read(path: str) -> None:
+    lines = [f'root-digest = "{_DIGEST}"', *([f'root = "{path}"'] if path else [])]
+    policy = manifest.read(table(*lines), PATH)
+    assert (policy.root, policy.root_digest) == (path, _DIGEST)
+    assert manifest.read(table(), PATH).root_digest == ""
+
+
+@pytest.mark.parametrize(
+    "path", ["root", "../root", "$WORKSPACE/../root", "/srv/../root", "$OUT_DIR/root", "/a\\u001b"]
+)
+def test_a_root_that_is_somewhere_else_in_each_build_is_refused(path: str) -> None:
+    with pytest.raises(BuildpermError, match="is no folder that a root can be") as refused:
+        manifest.read(table(f'root-digest = "{_DIGEST}"', f'root = "{path}"'), PATH)
+    assert "\x1b" not in str(refused.value)
+
+
+def test_a_root_without_a_digest_is_refused_and_the_command_named() -> None:
+    with pytest.raises(BuildpermError, match="`root-digest` is missing") as refused:
+        manifest.read(table('root = "/srv/root"'), PATH)
+    assert "buildperm root digest" in refused.value.hint

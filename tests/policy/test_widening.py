@@ -329,3 +329,15 @@ def test_grants_that_end_later_are_wider(before: str, after: str, told: str) -> 
     found = [each.what for each in between(table(before), table(after))]
 
     assert any(told in what for what in found) if told else not found
+
+
+def test_another_root_is_wider_whichever_it_is_and_another_place_is_not() -> None:
+    none = _HOME
+    one, other = (f'{_HOME}root-digest = "sha256:{digit * 64}"\n' for digit in "01")
+    for before, after in ((none, one), (one, other), (one, none)):
+        (found,) = between(before, after)
+        assert found.item == "root-digest"
+        assert found.key == EVERYBODY
+        assert found.what.startswith("run programs of another system")
+    assert between(one, one.replace("root-digest", 'root = "/a"\nroot-digest')) == []
+    assert between(one, one) == []
