@@ -16,12 +16,18 @@ if __name__ == "__main__":
     _own = Path(os.path.abspath(__file__)).parents[1]
     sys.path.insert(0, str(_own.parent if (_own / "__init__.py").exists() else _own))
 
+from buildperm.cargo import claim
 from buildperm.cargo.cargo_invocation import CargoInvocation
 
 if TYPE_CHECKING:
     from buildperm.cargo.standing_state import StandingState
 
 _BUILT = ("check",)  # What editors have Cargo do.
+_TAG = """\
+Signature: 8a477f597d28d172789f06886806bc55
+# This file is a cache directory tag created by cargo.
+# For information about cache directory tags see https://bford.info/cachedir/
+"""  # As Cargo does for a folder that it makes, and not for one that is there.
 
 
 def main(state: str) -> int:
@@ -60,10 +66,20 @@ def _found(place: Path, folder: Path) -> Path | None:
         store = Path(StandingPreparation(place, invocation, "").context().folder)
     if store.name == "unheld":
         return None
+    target = Path(os.fsdecode((store / "target").read_bytes()).rstrip("\n"))
+    if target.is_dir():
+        _open(target)
     server = store / "buildperm-proc-macro-srv"
     if not server.exists():
         raise BuildpermError(f"macros of `{within}` are not held in processes of their own")
     return server
+
+
+def _open(target: Path) -> None:
+    """Make the folder in which Cargo will build: the server reads those that are there."""
+    if not any(each.name != claim.STATE for each in target.iterdir()):  # Else Cargo has made it.
+        (target / "CACHEDIR.TAG").write_text(_TAG)
+    (target / "debug").mkdir(exist_ok=True)
 
 
 def _workspace(folder: Path, state: StandingState) -> Path | None:

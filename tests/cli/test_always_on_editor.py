@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,37 @@ def test_macros_in_an_editor_are_held(edited: PersonsMachine, built: str) -> Non
     assert expanded(edited).stdout == "['seven']\nfalse\n"
     assert expanded(edited, edited.workspace / "lib/src").stdout == "['seven']\nfalse\n"
     assert expanded(edited, edited.home).stdout == "['seven']\nfalse\n"  # The only workspace.
+
+
+@pytest.mark.slow
+def test_an_editor_that_starts_it_before_anything_is_built_expands_macros(
+    machine: PersonsMachine,
+) -> None:
+    machine.enable()
+    served = subprocess.Popen(
+        [machine.state / "macro-server", "--format", "json-legacy"],
+        cwd=machine.workspace,
+        env=machine.variables({"RUST_ANALYZER_INTERNALS_DO_NOT_USE": "this is unstable"}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert served.stdin is not None
+    assert served.stdout is not None
+    with served, served.stdin as asks:
+
+        def ask(subject: str, **details: str) -> str:
+            asks.write(json.dumps({subject: details}) + "\n")
+            asks.flush()
+            assert served.stdout is not None
+            return served.stdout.readline()
+
+        assert "version" in ask("ApiVersionCheck").lower()
+        built = machine.cargo("check", "-v")
+        assert built.returncode == 0, built.stderr
+        assert (machine.workspace / "target/CACHEDIR.TAG").exists()
+        [library] = (machine.workspace / "target/debug/deps").glob("libmac-*.so")
+        assert "seven" in ask("ListMacros", dylib_path=str(library))
 
 
 @pytest.mark.slow
