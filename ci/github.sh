@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The steps of action.yml: `github.sh install`, then `github.sh hold`.
+# The steps of action.yml: `github.sh install`, `pull`, `hold` and `push`; without `cache` only two of them.
 set -euo pipefail
 # One stream for all: the runner reads two without an order, and `unheeded` needs one.
 exec 2>&1
@@ -91,7 +91,7 @@ trusted() {
 }
 
 install() {
-    local python folder
+    local python folder wanted
     [[ $(uname -s) == Linux ]] || fail 'buildperm holds build scripts on Linux only'
     # -P: no module is taken from the folder that this runs in, which is the checkout.
     for python in python3 python3.{14,13,12,11} ''; do
@@ -101,13 +101,54 @@ install() {
     done
     folder=$(mktemp -d "$RUNNER_TEMP/buildperm.XXXXXX")
     "$python" -P -m venv "$folder"
-    "$folder/bin/python" -P -m pip install --quiet --disable-pip-version-check "$GITHUB_ACTION_PATH"
+    wanted=$GITHUB_ACTION_PATH
+    if [[ $INPUT_CACHE != off ]]; then wanted+='[shared-cache]'; fi
+    "$folder/bin/python" -P -m pip install --quiet --disable-pip-version-check "$wanted"
     "$folder/bin/buildperm" --version
     output command "$folder/bin/buildperm"
 }
 
+# cached: prints `off`, `pull` or `push`. Only a protected branch pushes: of another one, and of a
+# pull request, the author alone chooses what is built.
+cached() {
+    case $INPUT_CACHE in
+        off | pull) printf '%s' "$INPUT_CACHE" ;;
+        push)
+            case ${GITHUB_EVENT_NAME:-}:${GITHUB_REF_PROTECTED:-} in
+                push:true | schedule:true | workflow_dispatch:true) printf push ;;
+                *) printf pull ;;
+            esac
+            ;;
+        *) fail 'the input cache must be `off`, `pull` or `push`' ;;
+    esac
+}
+
+# split FILE: writes the words of INPUT_ARGS to it, quotes as in a shell, but nothing is expanded.
+split() {
+    "${BUILDPERM%/*}/python" -P -c '
+import os, shlex, sys
+sys.stdout.write("".join(f"{word}\0" for word in shlex.split(os.environ["INPUT_ARGS"])))
+' >"$1" 2>/dev/null || fail 'the input args has a quote that is not closed'
+}
+
+# share pull|push: takes or gives results; without a store, or where it does not answer, the build goes on.
+share() {
+    local folder mode words=() status=0
+    mode=$(cached)
+    [[ $mode != off && ($1 == pull || $mode == push) ]] || return 0
+    folder=$(mktemp -d "$RUNNER_TEMP/buildperm.XXXXXX")
+    split "$folder/words"
+    mapfile -d '' -t words <"$folder/words"
+    unheeded "$BUILDPERM" cache "$1" -- "${words[@]}" || status=$?
+    [[ $status == 0 ]] || printf '::warning title=buildperm::%s\n' "cache $1 ended with $status"
+}
+
+pull() { share pull; }
+
+push() { share push; }
+
 hold() {
-    local folder sarif json junit reference status=0 options=() compared=() git=() reports words=() called=''
+    local folder sarif json junit reference mode status=0 options=() compared=() git=() reports words=() called=''
     folder=$(mktemp -d "$RUNNER_TEMP/buildperm.XXXXXX")
     sarif=$(place "${INPUT_SARIF:-$folder/buildperm.sarif}")
     json=$(place "${INPUT_JSON:-$folder/buildperm.json}")
@@ -116,14 +157,12 @@ hold() {
         junit=$(place "$INPUT_JUNIT")
         reports+=(--report "junit=$junit")
     fi
-    # Quotes as in a shell, but nothing is expanded.
-    "${BUILDPERM%/*}/python" -P -c '
-import os, shlex, sys
-sys.stdout.write("".join(f"{word}\0" for word in shlex.split(os.environ["INPUT_ARGS"])))
-' >"$folder/words" 2>/dev/null || fail 'the input args has a quote that is not closed'
+    split "$folder/words"
     mapfile -d '' -t words <"$folder/words"
     if is_on DENY_UNUSED; then options+=(--deny-unused); fi
     if is_on WARN; then options+=(--warn); fi
+    mode=$(cached)
+    if [[ $mode != off ]]; then options+=(--cache); fi
     reference=$(against)
     if [[ -n $reference ]]; then
         git=(trusted)

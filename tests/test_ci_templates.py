@@ -656,3 +656,119 @@ def test_the_job_of_gitlab_installs_what_it_is_told_and_nothing_else(tmp_path: P
     assert asked[5].endswith(" --require-reviewed --")
     assert len(asked) == 6
     assert done.returncode == 0, done.stderr
+
+
+_LOGS = """#!/bin/sh
+echo "$1 $2 ${3:-} key=${BUILDPERM_CACHE_KEY:-none}" >>"$LOG"
+exit "${FAILS:-0}"
+"""
+
+
+def logging(folder: Path, monkeypatch: pytest.MonkeyPatch, fails: str = "0") -> Path:
+    """Make a command that only notes how it was called; return the folder that it lies in."""
+    programs = folder / "logging"
+    programs.mkdir()
+    (programs / "buildperm").write_text(_LOGS)
+    (programs / "buildperm").chmod(0o755)
+    (programs / "python").symlink_to(os.path.realpath(sys.executable))
+    monkeypatch.setenv("LOG", str(folder / "log"))
+    monkeypatch.setenv("FAILS", fails)
+    return programs
+
+
+_PUSHES = {"GITHUB_EVENT_NAME": "push", "GITHUB_REF_PROTECTED": "true"}
+
+
+@pytest.mark.parametrize(
+    ("event", "cache", "called"),
+    [
+        (_PUSHES, "push", ["cache pull", "cache push"]),
+        (_PUSHES, "pull", ["cache pull"]),
+        (_PUSHES | {"GITHUB_REF_PROTECTED": "false"}, "push", ["cache pull"]),
+        (_PUSHES | {"GITHUB_EVENT_NAME": "pull_request"}, "push", ["cache pull"]),
+        (_PUSHES | {"GITHUB_EVENT_NAME": "pull_request_target"}, "push", ["cache pull"]),
+        ({}, "push", ["cache pull"]),
+        (_PUSHES, "off", []),
+    ],
+    ids=lambda value: str(value) if isinstance(value, str) else "",
+)
+def test_only_protected_branches_push_results(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    event: Mapping[str, str],
+    cache: str,
+    called: list[str],
+) -> None:
+    command = str(logging(tmp_path, monkeypatch) / "buildperm")
+    said = {"command": command, "cache": cache, "cache-key": "secret"}
+    nothing = {"GITHUB_EVENT_NAME": "", "GITHUB_REF_PROTECTED": ""}
+
+    for name in ("pull", "push"):
+        done = step(name, tmp_path, tmp_path / name, said, event={**nothing, **event})
+        assert done.code == 0, done.said
+
+    log = tmp_path / "log"
+    lines = log.read_text().splitlines() if log.exists() else []
+    assert [line.partition(" --")[0] for line in lines] == called
+    assert [line.rpartition("key=")[2] for line in lines] == ["none", "secret"][: len(called)]
+
+
+def test_a_store_that_does_not_answer_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = str(logging(tmp_path, monkeypatch, fails="2") / "buildperm")
+
+    done = step("pull", tmp_path, tmp_path / "pull", {"command": command, "cache": "pull"})
+
+    assert done.code == 0
+    assert heeded(done.said) == ["warning"]
+
+
+def test_a_word_for_the_cache_that_means_nothing_stops_each_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = str(logging(tmp_path, monkeypatch) / "buildperm")
+
+    for name in ("pull", "hold", "push"):
+        said = {"command": command, "cache": "yes", "require-reviewed": "false"}
+        done = step(name, tmp_path, tmp_path / name, said)
+        assert done.code == 2, done.said
+        assert "the input cache must be" in done.said
+
+    assert not (tmp_path / "log").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "pushes"),
+    [
+        ({"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_REF_PROTECTED": "true"}, True),
+        ({"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_REF_PROTECTED": "false"}, False),
+        ({"CI_PIPELINE_SOURCE": "merge_request_event", "CI_COMMIT_REF_PROTECTED": "true"}, False),
+    ],
+    ids=["protected", "not protected", "merge request"],
+)
+def test_only_protected_branches_push_results_on_gitlab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], pushes: bool
+) -> None:
+    programs = logging(tmp_path, monkeypatch)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+
+    done = gitlab(
+        tmp_path,
+        tmp_path,
+        **variables,
+        PATH=path,
+        BUILDPERM_CACHE="push",
+        BUILDPERM_CACHE_KEY="secret",
+        BUILDPERM_AGAINST="off",
+        BUILDPERM_OPTIONS="",
+    )
+
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "log").read_text().splitlines()
+    called = [" ".join(line.split(" ")[:2]) for line in lines]
+    assert called[1:2] == ["cache pull"]
+    assert called[2].startswith("ci ")
+    assert called[3:] == (["cache push"] if pushes else [])
+    keys = [line.rpartition("key=")[2] for line in lines[1:]]  # The first asks for the version.
+    assert keys == ["none", "none", "secret"][: len(keys)]
