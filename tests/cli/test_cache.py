@@ -437,3 +437,26 @@ def test_a_sample_of_nothing_says_so(tmp_path: Path) -> None:
 
     assert build.ended.returncode == 2
     assert "restored nothing" in said
+
+
+@pytest.mark.parametrize("runtime", ["portable", "full"])
+def test_each_runtime_restores_what_ran_in_it(tmp_path: Path, runtime: str) -> None:
+    grants = '[workspace.metadata.buildperm.crates.sample]\nexec = ["sh"]\nreviewed = ["0.1.0"]\n'
+    build = Build(tmp_path, READS, grants)
+    for name, text in INPUTS.items():
+        path = build.workspace / "sample/input" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (build.workspace / "sample/input/current").symlink_to("one")
+    said = {"BUILDPERM_RUNTIME": runtime}
+    build.twice(**said)
+    ran = build.made()
+
+    assert build.ci(**said) == "restored", build.why
+    assert build.made() == ran
+
+    other = {"BUILDPERM_RUNTIME": {"portable": "full", "full": "portable"}[runtime]}
+    assert build.ci(**other) != "restored"  # It was held by something else.
+    (build.workspace / "sample/input/optional").write_text("")
+    assert build.ci(**said) != "restored"
+    assert build.made()["made"] != ran["made"]

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -34,8 +34,16 @@ def server() -> Iterator[BlobServer]:
 class Machine:
     """A checkout at one place, with a cache of its own and perhaps a key."""
 
-    def __init__(self, top: Path, name: str, workspace: Path, key: Path | None = None) -> None:
+    def __init__(
+        self,
+        top: Path,
+        name: str,
+        workspace: Path,
+        key: Path | None = None,
+        launcher: Sequence[str] = (),
+    ) -> None:
         self.workspace = workspace
+        self.launcher = launcher
         self.cache = top / name
         self.cache.mkdir()
         self.extra = {"XDG_CACHE_HOME": str(self.cache)}
@@ -43,7 +51,7 @@ class Machine:
             self.extra["BUILDPERM_CACHE_KEY_FILE"] = str(key)
 
     def run(self, *words: str, code: int = 0) -> str:
-        ended = buildperm(*words, folder=self.workspace, extra=self.extra)
+        ended = buildperm(*words, folder=self.workspace, extra=self.extra, launcher=self.launcher)
         said = ended.stdout + ended.stderr
         assert ended.returncode == code, said
         assert "Traceback" not in said
@@ -188,3 +196,40 @@ def test_a_workspace_without_a_store_has_nobody_to_ask(tmp_path: Path) -> None:
     subprocess.run(["cargo", "generate-lockfile", "--offline"], cwd=workspace, check=True)
 
     assert "no store is named in Cargo.toml" in machine.run("cache", "pull", code=2)
+
+
+def namespace(name: str) -> list[str]:
+    """Return what runs a command as another machine: its own name, processes and mounts."""
+    own = ["unshare", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    own += [] if os.geteuid() == 0 else ["--map-root-user"]
+    return [*own, "sh", "-ec", f'hostname {name} && exec "$@"', "sh"]
+
+
+def test_two_machines_with_names_and_processes_of_their_own_share_a_store(
+    tmp_path: Path, server: BlobServer
+) -> None:
+    if subprocess.run([*namespace("one"), "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this machine has no namespaces")
+    public = make_key(tmp_path, "key")
+    checkouts = [tmp_path / name / "ws" for name in ("one", "two")]
+    workspace_at(checkouts[0], server.address, public)
+    trusted = Machine(tmp_path, "trusted", checkouts[0], tmp_path / "key", namespace("one"))
+    assert trusted.ci() == "kept", trusted.why
+    wait()
+    assert trusted.ci() == "kept", trusted.why
+    assert "1 result pushed" in trusted.run("cache", "push")
+    shutil.copytree(checkouts[0], checkouts[1], ignore=shutil.ignore_patterns("target"))
+    other = Machine(tmp_path, "other", checkouts[1], launcher=namespace("two"))
+    assert "1 result pulled" in other.run("cache", "pull")
+
+    # In another checkout a run there has to come to the same first; its own result is local.
+    assert other.ci() == "kept"
+    assert "elsewhere" in other.why
+    assert other.made() == trusted.made()
+    same_place = Machine(tmp_path, "same-place", checkouts[0], launcher=namespace("three"))
+    assert "1 result pulled" in same_place.run("cache", "pull")
+    assert same_place.ci() == "restored", same_place.why
+    assert same_place.made() == "data0"
+    (checkouts[0] / "sample/data").write_text("DATA")
+    assert same_place.ci() != "restored"
+    assert same_place.made() == "DATA0"
