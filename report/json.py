@@ -33,7 +33,7 @@ def document(report: Report) -> str:
         "runtime": run.runtime if run else None,
         "landlock_abi": run.landlock_abi if run else None,
         "kernel": run.kernel if run else None,
-        "root": (run.root or None) if run else None,
+        **({"root": run.root} if run and run.root else {}),
         "left_open": list(run.left_open) if run else [],
         "cargo_exit": run.cargo_exit if run else None,
         "missing": build_failure.missing_document(run.failure if run else None),
