@@ -11,7 +11,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -306,3 +309,36 @@ def test_an_interrupted_build_in_a_root_leaves_nothing_running(
     os.kill(started.pid, signal.SIGINT)
     started.communicate(timeout=60)
     assert started.returncode == 130
+
+
+_FETCHES = """
+use std::io::{Read, Write};
+
+fn main() {
+    let proxy = std::env::var("http_proxy").unwrap();
+    let at = proxy.trim_start_matches("http://").trim_end_matches('/');
+    let mut server = std::net::TcpStream::connect(at).unwrap();
+    let head = "HTTP/1.1\\r\\nHost: localhost:PORT\\r\\nConnection: close\\r\\n\\r\\n";
+    write!(server, "GET http://localhost:PORT/ {head}").unwrap();
+    let mut told = String::new();
+    server.read_to_string(&mut told).unwrap();
+    std::fs::write(std::env::var("OUT_DIR").unwrap() + "/made", told).unwrap();
+}
+"""
+
+
+def test_granted_hosts_are_looked_up_outside_of_the_root(tmp_path: Path, root: SmallRoot) -> None:
+    (root.folder / "etc/nsswitch.conf").write_text("hosts: nothing\n")
+    (tmp_path / "index.html").write_text("from outside")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        port = str(server.server_address[1])
+        workspace = member(tmp_path / "ws", _FETCHES.replace("PORT", port))
+        grants = "[workspace.metadata.buildperm.crates.sample]\nreason = 'fetches'\n"
+        hosts = f'net = ["localhost:{port}", "127.0.0.1:{port}"]\nreviewed = ["0.1.0"]\n'
+        _append(workspace, f"{root.table()}\n{grants}{hosts}")
+        ended = buildperm(*CI, folder=workspace)
+        server.shutdown()
+    assert ended.returncode == 0, ended.stderr
+    assert _made(workspace).endswith("from outside")
