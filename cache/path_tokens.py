@@ -28,7 +28,7 @@ class PathTokens:
             if place.startswith(b"/") and place != b"/" and place not in seen:
                 self.places[name] = place
                 seen.add(place)
-        self._every = {name: place for name, place in places.items() if place.startswith(b"/")}
+        self.every = {name: place for name, place in places.items() if place.startswith(b"/")}
         self._marks = [(place, _mark(name)) for name, place in self.places.items()]
 
     def portable(self, path: bytes) -> str:
@@ -50,7 +50,7 @@ class PathTokens:
                 raise ValueError("not an absolute path")
             return path
         name, slash, rest = text[1:].partition("/")
-        place = self._every.get(name)
+        place = self.every.get(name)
         if place is None:
             raise ValueError(f"no place is called `{name}` here")
         return place + slash.encode() + decode(rest)
@@ -74,7 +74,7 @@ class PathTokens:
             raise ValueError("half a token")
         made = [first]
         for name, text in zip(rest[::2], rest[1::2], strict=True):
-            place = self._every.get(name[1:].decode("ascii", "replace"))
+            place = self.every.get(name[1:].decode("ascii", "replace"))
             if place is None or not name.startswith(b"$"):
                 raise ValueError("a token without a place")
             made += (place, text)
@@ -86,12 +86,12 @@ class PathTokens:
 
     def shape(self) -> str:
         """Say which places are the same, and which lie in which: what tokens alone do not tell."""
-        names = sorted(self._every)
+        names = sorted(self.every)
         pairs = [
-            f"{inner}{'=' if self._every[inner] == self._every[outer] else '<'}{outer}"
+            f"{inner}{'=' if self.every[inner] == self.every[outer] else '<'}{outer}"
             for inner in names
             for outer in names
-            if inner != outer and (self._every[inner] + b"/").startswith(self._every[outer] + b"/")
+            if inner != outer and (self.every[inner] + b"/").startswith(self.every[outer] + b"/")
         ]
         return " ".join([*names, *pairs])
 

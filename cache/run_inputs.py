@@ -47,6 +47,7 @@ FIELDS = {FILE: 9, LISTING: 9, ABSENT: 2, LINK: 3, LOOK: 5, KERNEL: 3, FOLDER: 2
 """How long an input is, by its kind; all but the first three fields are numbers."""
 
 _TICK_NS = 20_000_000  # Times of files are as coarse as the kernel's clock: two ticks at 100 Hz.
+_COARSE_NS = 1_000
 _LINKS_MOST = 40  # path_resolution(7)
 _KERNEL_MOST = 1 << 20  # Bytes that are read of a file of the kernel's.
 _ABSENT = (ENOENT, ENOTDIR)
@@ -81,6 +82,8 @@ class RunInputs:
         own: Iterable[bytes],
         began_ns: int,
         known: KnownDigests | None = None,
+        *,
+        is_staged: bool = False,
     ) -> None:
         """Prepare.
 
@@ -89,8 +92,10 @@ class RunInputs:
             own: Folders that were empty when it began: what is in them is its own.
             began_ns: When it began: time.time_ns.
             known: Of files that need not be read.
+            is_staged: They were put there for this run alone, a moment ago and in any order.
         """
         self.reason = ""
+        self._is_staged = is_staged
         self._tokens = tokens
         self._own = tuple(own)
         self._began_ns = began_ns
@@ -114,7 +119,8 @@ class RunInputs:
         elif real.startswith((b"/proc/", b"/sys/")):
             self._add(KERNEL, real, _said_by_kernel(real))
         elif stat.S_ISDIR(about.st_mode):
-            self._add_signed(LISTING, real, about, listing(real))
+            found = listing(real, is_ordered=not self._is_staged)
+            self._add_signed(LISTING, real, about, found)
         elif stat.S_ISREG(about.st_mode):
             self._add_file(real, about)
         elif stat.S_ISCHR(about.st_mode) and self._is_plain_device(real):
@@ -290,7 +296,7 @@ class RunInputs:
         self._add(kind, real, stat.S_IMODE(about.st_mode), found, *_signature(about))
 
     def _check_age(self, path: bytes, about: os.stat_result) -> None:
-        if about.st_ctime_ns > self._began_ns - _TICK_NS:
+        if not self._is_staged and about.st_ctime_ns > self._began_ns - _TICK_NS:
             self._refuse(path, "was changed when the run had begun, or right before")
 
     def _add(self, kind: str, path: bytes, *found: str | int | OSError) -> None:
@@ -318,8 +324,15 @@ class InputComparison:
         self.is_slow = False  # Something had to be read: signatures are of another time or place.
 
 
-def compare(inputs: Iterable[Input], tokens: PathTokens) -> InputComparison:
+def compare(
+    inputs: Iterable[Input], tokens: PathTokens, *, is_staged: bool = False
+) -> InputComparison:
     """Compare inputs with what is there now, up to the first one that differs.
+
+    Args:
+        inputs: What `RunInputs` has found.
+        tokens: The places of here.
+        is_staged: They were found among copies: folders have modes and an order of their own there.
 
     Raises:
         ValueError: An input is none.
@@ -328,7 +341,7 @@ def compare(inputs: Iterable[Input], tokens: PathTokens) -> InputComparison:
     for each in inputs:
         path = tokens.real(str(each[1]))
         try:
-            why = _compared(each, path, compared, tokens)
+            why = _compared(each, path, compared, tokens, is_staged=is_staged)
         except OSError as error:
             is_gone = error.errno in _ABSENT
             why = "is gone" if is_gone else f"cannot be looked at: {error.strerror}"
@@ -357,7 +370,9 @@ def _reordered(looked: list[tuple[str, int, int]]) -> str:
     return ""
 
 
-def _compared(each: Input, path: bytes, compared: InputComparison, tokens: PathTokens) -> str:
+def _compared(
+    each: Input, path: bytes, compared: InputComparison, tokens: PathTokens, *, is_staged: bool
+) -> str:
     """Say what is different at one path; empty if nothing is.
 
     Raises:
@@ -380,13 +395,15 @@ def _compared(each: Input, path: bytes, compared: InputComparison, tokens: PathT
         case "look":
             about = os.lstat(path)
             is_file, is_folder = stat.S_ISREG(about.st_mode), stat.S_ISDIR(about.st_mode)
+            if is_staged and is_folder and stat.S_ISDIR(int(each[2])):
+                return ""
             if _looked_mode(about) != each[2]:
                 return "has another kind or other permissions"
             if is_file and about.st_size != each[3]:
                 return "has another size"
             if is_file:
                 compared.looked.append((str(each[1]), int(each[4]), about.st_mtime_ns))
-                if about.st_mtime_ns != each[4]:
+                if _differ(about.st_mtime_ns, int(each[4]), is_staged=is_staged):
                     compared.times = compared.times or str(each[1])
             elif is_folder and [about.st_nlink, about.st_mtime_ns] != each[3:]:
                 compared.folder_times = compared.folder_times or str(each[1])
@@ -394,7 +411,12 @@ def _compared(each: Input, path: bytes, compared: InputComparison, tokens: PathT
         case "folder":
             return "" if stat.S_ISDIR(os.lstat(path).st_mode) else "is no folder now"
         case kind:
-            return _compared_content(kind == FILE, each, path, compared)
+            return _compared_content(kind == FILE, each, path, compared, is_staged=is_staged)
+
+
+def _differ(now_ns: int, then_ns: int, *, is_staged: bool) -> bool:
+    """Tell whether a time is another one; copies may have theirs in microseconds."""
+    return abs(now_ns - then_ns) >= (_COARSE_NS if is_staged else 1)
 
 
 def _looked_mode(about: os.stat_result) -> int:
@@ -403,11 +425,13 @@ def _looked_mode(about: os.stat_result) -> int:
     return stat.S_IFMT(about.st_mode) if is_device else about.st_mode
 
 
-def _compared_content(is_file: bool, each: Input, path: bytes, compared: InputComparison) -> str:
+def _compared_content(
+    is_file: bool, each: Input, path: bytes, compared: InputComparison, *, is_staged: bool
+) -> str:
     about = os.lstat(path)
     if not (stat.S_ISREG if is_file else stat.S_ISDIR)(about.st_mode):
         return "is something else"
-    if stat.S_IMODE(about.st_mode) != each[2]:
+    if stat.S_IMODE(about.st_mode) != each[2] and (is_file or not is_staged):
         return "has other permissions"
     now = _signature(about)
     if list(now) == each[4:] and (not is_file or keeps_times(about.st_dev)):
@@ -415,12 +439,12 @@ def _compared_content(is_file: bool, each: Input, path: bytes, compared: InputCo
     if is_file and now[0] != each[4]:
         return "holds something else"
     compared.is_slow = True
-    found = _content(path) if is_file else listing(path)
+    found = _content(path) if is_file else listing(path, is_ordered=not is_staged)
     if isinstance(found, OSError):
         raise found
     if found != each[3]:
         return "holds something else" if is_file else "lists something else"
-    if is_file and now[1] != each[5]:
+    if is_file and _differ(now[1], int(each[5]), is_staged=is_staged):
         compared.times = compared.times or str(each[1])
     return ""
 
@@ -481,7 +505,7 @@ def _content(path: bytes) -> str | OSError:
         return error
 
 
-def listing(path: bytes) -> str | OSError:
+def listing(path: bytes, *, is_ordered: bool = True) -> str | OSError:
     """Return the digest of what a folder lists: names, what kind each is, and in which order."""
     try:
         with os.scandir(path) as entries:
@@ -491,7 +515,9 @@ def listing(path: bytes) -> str | OSError:
             ]
     except OSError as error:
         return error
-    return digest.of_parts(part for entry in names for part in entry)
+    return digest.of_parts(
+        part for entry in (names if is_ordered else sorted(names)) for part in entry
+    )
 
 
 def _said_by_kernel(path: bytes) -> str | OSError:

@@ -93,6 +93,7 @@ def _script(script: ScriptRun, home: str) -> dict[str, object]:
         "dropped": script.dropped,
         "observation": "light" if script.is_light else "full",
         **_restored(script),
+        **_remote(script),
         "failed": script.failed,
         "failure": script.failure,
         "programs": list(script.programs),
@@ -111,6 +112,12 @@ def _restored(script: ScriptRun) -> dict[str, object]:
     """Say which results were put back, where any were."""
     found = [{"recorded": at_s, "by": by} for at_s, by in script.restored]
     return {"restored": found} if found else {}
+
+
+def _remote(script: ScriptRun) -> dict[str, object]:
+    """Say which runs were to be on an engine, where any were."""
+    found = [{"at": at, "why": why} for at, why in script.remote]
+    return {"remote": found} if found else {}
 
 
 def _proposal(proposal: Proposal, home: str) -> dict[str, object]:

@@ -232,6 +232,7 @@ def _closing(report: Report) -> Iterator[str]:
         held = f"{held_tally(run)} held ({run.runtime}, Landlock ABI {run.landlock_abi}{within})"
         yield f"buildperm: {held}{_blocked(run)}."
         yield from _restored(run)
+        yield from _remote(run)
         loose = compiling_text(run.compiling, run.macros, run.lacking)
         if loose:
             yield f"buildperm: {loose}"
@@ -262,6 +263,17 @@ def _restored(run: BuildRun) -> Iterator[str]:
             found.setdefault((day, by), []).append(f"{script.crate} {script.version}")
     for (day, by), who in found.items():
         yield printable(f"buildperm: restored; recorded {day} by {by}: {', '.join(who)}.")
+
+
+def _remote(run: BuildRun) -> Iterator[str]:
+    """Say which scripts ran on an engine, and why others did not."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for script in run.scripts:
+        for one in dict.fromkeys(script.remote):
+            found.setdefault(one, []).append(f"{script.crate} {script.version}")
+    for (at, why), who in sorted(found.items()):
+        where = f"ran here, and not on {at}" if why else f"ran on {at}"
+        yield printable(f"buildperm: {where}: {', '.join(who)}{f': {why}' if why else ''}.")
 
 
 def _blocked(run: BuildRun) -> str:

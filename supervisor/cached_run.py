@@ -27,13 +27,20 @@ from buildperm.cache.kept_result import (
     KeptResult,
 )
 from buildperm.cache.known_digests import KnownDigests
-from buildperm.cache.output_copy import NotKeptError, OutputTaker, put_back, told
+from buildperm.cache.output_copy import NotKeptError, put_back, told
 from buildperm.cache.path_tokens import PathTokens
 from buildperm.cache.result_store import FolderStore, StoreError
 from buildperm.cache.run_inputs import compare, renewed
 from buildperm.printable import log_text
 from buildperm.rules import limits
-from buildperm.supervisor import environment, network, out_dir, private_folder, script
+from buildperm.supervisor import (
+    environment,
+    network,
+    out_dir,
+    private_folder,
+    result_taking,
+    script,
+)
 from buildperm.supervisor.directive_gate import DirectiveGate
 from buildperm.supervisor.kept_inputs import why_not_kept
 from buildperm.supervisor.talk import Talk
@@ -46,6 +53,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from buildperm.cache.result_store import ResultStore
     from buildperm.cache.run_inputs import Input, InputComparison
     from buildperm.supervisor.run import Run
     from buildperm.supervisor.streams import Streams
@@ -101,18 +109,17 @@ class CachedRun:
         self.restored_from: KeptResult | None = None
         self.keeps = False  # The run is to be observed and kept.
         self._is_again = False  # A result is made again, to compare it.
-        self.changes: dict[bytes, bytes] = {}  # Variables that are others in this run.
+        self.known: KeptResult | None = None  # The latest that began like this run, if any.
+        self._changes: dict[bytes, bytes] = {}  # Variables that are others in this run.
         self._jobs = 1
         self._processors: tuple[set[int], set[int]] | None = None  # For the run, and afterwards.
         self._run = run
         self._why: list[str] = []
         self._near: list[_Near] = []
         self._key, self._parts = "", dict[str, str]()
-        self._tokens = PathTokens(run.places)
+        self.tokens = PathTokens(run.places)
         self._secrets: frozenset[str] = frozenset()
-        self._shown = PathTokens(
-            {name: encode(place).encode() for name, place in run.places.items()}
-        )
+        self._shown = result_taking.shown(run.places)
         self._began_ns = time.time_ns()
         self._outcome = "run"
         try:
@@ -146,7 +153,7 @@ class CachedRun:
             run.environ, session, run.package, run.places, learning=False
         )
         self._secrets = frozenset(map(encode, kept.secrets))
-        tokens = self._tokens
+        tokens = self.tokens
         closed = sorted((tokens.portable(path), why) for path, why in run.held.items())
         settled = {
             "version of buildperm": session["buildperm"],
@@ -170,7 +177,7 @@ class CachedRun:
 
     def _grants(self) -> str:
         """Return a digest of all that the run is held to: the session's, with tokens."""
-        session, tokens = self._run.session, self._tokens
+        session, tokens = self._run.session, self.tokens
         package = dict(self._run.package)
         for name in ("id", "digest", "withheld", "waiting"):
             package.pop(name, None)
@@ -187,9 +194,12 @@ class CachedRun:
 
     def _find(self) -> None:
         """Look for a result that fits, and for what may become one."""
+        is_restored = self._run.session["cache"].get("restores", True)
         for name, result in self._store.results(self._key):
+            if result.state != UNSTABLE:
+                self.known = self.known or result
             try:
-                compared = compare(result.inputs, self._tokens)
+                compared = compare(result.inputs, self.tokens)
             except ValueError as error:
                 self._why.append(f"a result of {_date(result)} is damaged: {error}")
                 continue
@@ -206,23 +216,25 @@ class CachedRun:
             held = [place for place in result.bound if place in elsewhere]
             if result.state == UNSTABLE:
                 self._why = [f"not cacheable: two runs differed in {result.why}"]
+                self.known = None
                 return
             if held:
                 self._why.append(f"its binaries hold ${held[0]}, which is elsewhere")
                 continue
             near = _Near(name, result, compared, elsewhere)
-            if result.state == CONFIRMED and near.is_exact():
+            if result.state == CONFIRMED and near.is_exact() and is_restored:
                 self._near = [near]
                 if self._key in self._run.session["cache"].get("again", ()):
                     self._why, self._is_again = [], True
-                    self._empty()
+                    self.empty()
                     self._prepare()
                 else:
                     self.restored_from = result
                 return
             self._near.append(near)
-            self._why.append(_why_near(near))
-        if not self._why:
+            if not near.is_exact() or result.state == CANDIDATE:
+                self._why.append(_why_near(near))
+        if not self._why and not self._near:
             self._why.append("nothing is kept of a run that began like this one")
         self._prepare()
 
@@ -237,10 +249,14 @@ class CachedRun:
         self._jobs = int(told_jobs) if told_jobs.isdigit() else 1
         if self._near:
             self._jobs = max(near.result.jobs for near in self._near) + 1
-            self.changes = {static_key.JOBS: b"%d" % self._jobs}
+            self._changes = {static_key.JOBS: b"%d" % self._jobs}
         processors = os.sched_getaffinity(0)
         if len(processors) > 1 and any(near.result.state == CANDIDATE for near in self._near):
             self._processors = set(sorted(processors)[:-1]), processors
+
+    def variables(self, variables: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        """Return the environment of the run, given what it would be."""
+        return variables | self._changes
 
     def begin(self) -> None:
         """Let what is started now have other processors, if that may matter."""
@@ -261,7 +277,7 @@ class CachedRun:
         if result is None:
             return None
         try:
-            made = self._put_back(result)
+            made = self.put_back(result, self._store)
         except (OSError, ValueError) as error:
             made, why = None, f"the store is damaged: {error}"
         else:
@@ -269,26 +285,33 @@ class CachedRun:
         if made is None:
             self._why.append(why)
             self.restored_from = None
-            self._empty()
+            self.empty()
             self._near = []
             self._prepare()
             return None
         self._outcome = "restored"
         return made
 
-    def _put_back(self, result: KeptResult) -> RestoredRun | None:
-        """Do so, and look at it as after a run.
+    def put_back(
+        self, result: KeptResult, store: ResultStore, *, is_fresh: bool = False
+    ) -> RestoredRun | None:
+        """Put back a result, and look at it as after a run; None where that finds something.
+
+        Args:
+            result: What to put back.
+            store: Where its blobs are.
+            is_fresh: It was made for this build.
 
         Raises:
             OSError: Something cannot be read or written.
             ValueError: The store holds something else than it should.
         """
-        run, tokens, store = self._run, self._tokens, self._store
+        run, tokens = self._run, self.tokens
         # First what may fail, before there is anything to take back.
         printed = told(result.stdout, store, tokens)
         talk = told(result.stderr, store, tokens)
         recording = told(result.recording, store, self._shown)
-        self._empty()
+        self.empty()
         put_back(result.left, run.places["OUT_DIR"], store, tokens)
         gate = DirectiveGate(run.package, run.places, run.subject.handed_over, lambda *_: None)
         gate.loaded = frozenset(run.session.get("loaded", ()))
@@ -298,16 +321,18 @@ class CachedRun:
         most = [limits.value(run.limits, name) for name in ("output_bytes", "output_files")]
         if gate.withheld or left.found or left.usage.excess(most[0], most[1]):
             return None
-        self._write_recording(result, recording)
+        header = run.header()
+        if not is_fresh:
+            header["restored"] = {"at": result.made_s, "by": result.by}
+        self._write_recording(header, recording)
         said = Talk("the build script", limits.value(run.limits, "stderr_bytes"))
         said.add(talk)
         said.end()
-        self._renew(result)
+        if not is_fresh:
+            self._renew(result)
         return RestoredRun(passed, gate.denied)
 
-    def _write_recording(self, result: KeptResult, rest: bytes) -> None:
-        header = self._run.header()
-        header["restored"] = {"at": result.made_s, "by": result.by}
+    def _write_recording(self, header: dict[str, object], rest: bytes) -> None:
         path = self._run.subject.recording
         with open(path + b".new", "wb") as file:
             os.fchmod(file.fileno(), 0o600)
@@ -318,13 +343,24 @@ class CachedRun:
         """Note the signatures of now, where files had to be read."""
         near = self._near[0]
         if near.compared.is_slow:
-            result.inputs = renewed(result.inputs, self._tokens, self._began_ns)
+            result.inputs = renewed(result.inputs, self.tokens, self._began_ns)
             try:
                 self._store.put(self._key, near.name, result)
             except OSError:
                 pass  # The next one reads them again.
 
-    def _empty(self) -> None:
+    def noted(self, outcome: str, why: str) -> None:
+        """Note what else has come of this run."""
+        self._outcome = outcome
+        if why:
+            self._why.append(why)
+
+    def empty(self) -> None:
+        """Remove what is in OUT_DIR.
+
+        Raises:
+            OSError: Something cannot be removed.
+        """
         folder = self._run.places["OUT_DIR"]
         os.chmod(folder, stat.S_IMODE(os.lstat(folder).st_mode) | stat.S_IRWXU)
         for name in os.listdir(folder):
@@ -352,31 +388,18 @@ class CachedRun:
         run = self._run
         took_ns, made_s = ended.writer.duration_ns(), int(time.time())
         known = KnownDigests(self._store.folder + _DIGESTS)
-        why, inputs = why_not_kept(ended, verdict, self._tokens, self._began_ns, known)
+        why, inputs = why_not_kept(ended, verdict, self.tokens, self._began_ns, known)
         known.save()
-        if not why and (verdict.notes or told_more):
-            why = "something was said about it"
-        if not why and len(streams.said) > limits.value(run.limits, "stderr_bytes"):
-            why = "it has said too much"
+        why = why or result_taking.why_not(run, streams, verdict, told_more)
         if why:
             return why
-        taker = OutputTaker(self._store, self._tokens)
-        taker.take(run.places["OUT_DIR"])
-        made = KeptResult()
-        made.crate, made.name = run.package["crate"], run.package["name"]
-        made.version, made.source = run.package["version"], run.package["source"]
-        made.by, made.made_s = run.session["cache"]["by"], made_s
-        made.seen_s = [made.made_s]
+        made = result_taking.take(
+            run, streams, self._store, self.tokens, run.session["cache"]["by"], made_s
+        )
         if made.is_dated(self._began_ns // 1_000_000_000):
             return "another day began while it ran"
-        made.took_ns = took_ns
-        made.jobs = self._jobs
-        made.key = self._parts
-        made.places = {name: encode(place) for name, place in run.places.items()}
-        made.inputs, made.left = inputs, taker.left
-        self._take_talk(made, taker, streams)
-        made.recording = self._kept_recording()
-        made.bound = sorted(taker.bound)
+        made.took_ns, made.jobs = took_ns, self._jobs
+        made.key, made.inputs = self._parts, inputs
         return self._filed(made)
 
     def _compare_again(self, streams: Streams, verdict: RunVerdict) -> None:
@@ -385,14 +408,12 @@ class CachedRun:
         Raises:
             OSError: The store cannot be used.
         """
-        near, made = self._near[0], KeptResult()
-        taker = OutputTaker(self._store, self._tokens)
+        near, run = self._near[0], self._run
+        by, now_s = run.session["cache"]["by"], int(time.time())
         try:
-            taker.take(self._run.places["OUT_DIR"])
-            made.left = taker.left
-            self._take_talk(made, taker, streams)
+            made = result_taking.take(run, streams, self._store, self.tokens, by, now_s)
             is_same = near.result.content() == made.content()
-            why = "" if is_same else f"it differs in {_difference(near.result, made)}"
+            why = "" if is_same else f"it differs in {difference(near.result, made)}"
         except NotKeptError as error:
             why = str(error)
         if verdict.failure or verdict.exit_status:
@@ -401,16 +422,6 @@ class CachedRun:
         if why:
             self._why.append(f"run again, {why}")
             self._store.remove(self._key, near.name)
-
-    @staticmethod
-    def _take_talk(made: KeptResult, taker: OutputTaker, streams: Streams) -> None:
-        made.stdout = taker.keep(b"".join(line + b"\n" for line in streams.lines()))
-        made.stderr = taker.keep(bytes(streams.said))
-
-    def _kept_recording(self) -> list[str | int]:
-        with open(self._run.subject.recording, "rb") as file:
-            rest = file.read().partition(b"\n")[2]
-        return OutputTaker(self._store, self._shown).keep(rest)
 
     def _filed(self, made: KeptResult) -> str:
         """File a new result, with those that are like it; return why it is not, or nothing."""
@@ -430,12 +441,16 @@ class CachedRun:
                 self._store.put(self._key, near.name, known)
                 is_filed = True
             elif not near.elsewhere:  # The time of a file may be why, or the clock, or chance.
-                known.state, known.why = UNSTABLE, _difference(known, made)
+                known.state, known.why = UNSTABLE, difference(known, made)
                 self._store.put(self._key, near.name, known)
                 why = f"two runs differed in {known.why}"
         if not is_filed and not why:
             self._store.put(self._key, f"{time.time_ns():x}-{os.getpid():x}", made)
         return "" if is_filed else why
+
+    def why(self) -> str:
+        """Say why nothing is restored; empty where nothing speaks against it but one more run."""
+        return "; ".join(self._why)
 
     def note_outcome(self) -> None:
         """Leave beside the recording what came of it."""
@@ -473,7 +488,7 @@ def _union(before: list[Input], now: list[Input]) -> list[Input]:
     return [every[key] for key in sorted(every)]
 
 
-def _difference(before: KeptResult, now: KeptResult) -> str:
+def difference(before: KeptResult, now: KeptResult) -> str:
     """Name the first thing in which two results differ."""
     old = {str(each[1]): each for each in before.left}
     new = {str(each[1]): each for each in now.left}

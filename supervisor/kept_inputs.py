@@ -32,9 +32,24 @@ _REFUSED_CALLS = frozenset(
 
 
 def why_not_kept(
-    ended: EndedRun, verdict: RunVerdict, tokens: PathTokens, began_ns: int, known: KnownDigests
+    ended: EndedRun,
+    verdict: RunVerdict,
+    tokens: PathTokens,
+    began_ns: int,
+    known: KnownDigests | None,
+    *,
+    is_staged: bool = False,
 ) -> tuple[str, list[Input]]:
-    """Return why a run cannot be kept, nothing if it can, and what it depended on."""
+    """Return why a run cannot be kept, nothing if it can, and what it depended on.
+
+    Args:
+        ended: The run.
+        verdict: What was found of it.
+        tokens: Its places.
+        began_ns: When it began: time.time_ns.
+        known: Of files that need not be read.
+        is_staged: See `RunInputs`.
+    """
     why = _end(ended, verdict)
     if why:
         return why, []
@@ -44,7 +59,7 @@ def why_not_kept(
         return asked.reason, []
     # The program is part of the key, and has just been linked.
     own = (run.places["OUT_DIR"], run.places["TMP"], run.subject.program)
-    collector = RunInputs(tokens, own, began_ns, known)
+    collector = RunInputs(tokens, own, began_ns, known, is_staged=is_staged)
     for key in ended.writer.events():
         why = _event(key, own, collector)
         if why:

@@ -84,6 +84,7 @@ class Run:
         self.observes_all = False  # Whatever the session says.
         self.asked: AskedPaths | None = None  # Where all that it asks for is to be collected.
         self.is_light = "light_filter" in session and not self.learning
+        self.remote: dict[str, object] | None = None  # Where else it ran, or why it did not.
         self.given: dict[bytes, int] | None = None  # The rights of what has been started already.
         # Now: later the script might move a link on the way.
         self.denied_writes = [
@@ -356,6 +357,7 @@ class Run:
             "held": {encode(path): why for path, why in self.held.items()},
             "foreign": [encode(folder) for folder in sorted(self.foreign)],
             "unlisted": [encode(folder) for folder in self.light.unlisted] if self.light else [],
+            **({"remote": self.remote} if self.remote else {}),
             **self.subject.header(),
         }
 

@@ -94,6 +94,22 @@ if TYPE_CHECKING:
         machine: str  # Digest of what scripts learn of the machine without opening anything.
         by: str  # Who records.
         again: NotRequired[list[str]]  # Keys of results that are made again, and compared.
+        restores: NotRequired[bool]  # Left out: True. Else they are only kept.
+
+    class SessionRemote(TypedDict):
+        """How scripts are run elsewhere."""
+
+        at: str  # The address, for people.
+        command: list[bytes]  # What asks for an action; a file with the request is added.
+        environ: dict[bytes, bytes]  # Its environment: not Cargo's, which a project has a say in.
+        worker: list[bytes]  # The command of a supervisor there; its folder is added.
+        timeout_s: int  # For everything that one script takes there.
+
+    class SessionWorker(TypedDict):
+        """What a supervisor on a worker is told instead."""
+
+        folder: bytes  # Where it leaves the result.
+        variables: dict[bytes, bytes]  # The whole environment of the script.
 
     class Session(TypedDict):
         """What a supervisor needs to know and what is the same for a whole run of Cargo."""
@@ -151,6 +167,8 @@ if TYPE_CHECKING:
         ask_left: NotRequired[list[str]]  # Questions that were refused already, by id.
         root: NotRequired[SessionRoot]  # Build scripts see it: supervisor.system_root.
         cache: NotRequired[SessionCache]  # Results are looked for, and kept.
+        remote: NotRequired[SessionRemote]  # Scripts run there whose inputs are known.
+        worker: NotRequired[SessionWorker]  # This supervisor is there.
         ask_once: NotRequired[list[str]]  # What was allowed for this run: `cargo.once_grants`.
 
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from buildperm.supervisor.session import Session, SessionPackage
     from buildperm.supervisor.tree_supervision import EndedRun
     from buildperm.supervisor.verdict import RunVerdict
+    from buildperm.supervisor.worker_run import WorkerRun
     from buildperm.tracer.recorder.writer import Writer
 
 
@@ -140,7 +141,7 @@ class ScriptSupervisor(TreeSupervisor):
         self._arguments = arguments
         self._environ = environ
         self._keeps_scratch = keeps_scratch
-        self._cached: CachedRun | None = None
+        self._cached: CachedRun | WorkerRun | None = None
         self.is_in_root = False  # This process, from then on.
 
     def supervise(self) -> int:
@@ -186,15 +187,20 @@ class ScriptSupervisor(TreeSupervisor):
                 "program": program,
             }
             script.write_context(places, context)
+            if "worker" in session:
+                from buildperm.supervisor.worker_run import WorkerRun  # Only there.
+
+                self._cached = WorkerRun(run)
+                return self._supervise(run)
             if "cache" not in session:
                 return self._supervise(run)
             from buildperm.supervisor.cached_run import CachedRun  # Off unless it is asked for.
 
-            self._cached = CachedRun(run, self._arguments[1:])
+            self._cached = cached = CachedRun(run, self._arguments[1:])
             try:
-                return self._restored(run, self._cached) or self._supervise(run)
+                return self._restored(run, cached) or self._supervise(run)
             finally:
-                self._cached.note_outcome()
+                cached.note_outcome()
         finally:
             scratch = places["TMP"]
             if not (self._keeps_scratch and private_folder.is_new(scratch, script.PRIVATE)):
@@ -203,6 +209,10 @@ class ScriptSupervisor(TreeSupervisor):
     def _restored(self, run: Run, cached: CachedRun) -> tuple[int, bytes] | None:
         """Put back what the script would do, and return as `_supervise`; None if it has to run."""
         made = cached.restore()
+        if made is None and "remote" in run.session:
+            from buildperm.supervisor.remote_run import RemoteRun  # Off unless it is asked for.
+
+            made = RemoteRun(run, cached, self._arguments).put_back(self.has_to_end)
         if made is None:
             return None
         if made.denied:
@@ -296,7 +306,7 @@ class ScriptSupervisor(TreeSupervisor):
             keeps_talk=run.asked is not None,
         )
         if self._cached is not None:
-            variables |= self._cached.changes
+            variables = self._cached.variables(variables)
             self._cached.begin()
         try:
             ended = self.record(

@@ -159,6 +159,11 @@ def appraise(
             for each in recordings
             if each.header.restored is not None
         ),
+        remote=tuple(
+            (each.header.remote.at, each.header.remote.why)
+            for each in recordings
+            if each.header.remote is not None
+        ),
         is_light=any(each.header.observation == LIGHT for each in recordings),
     )
 

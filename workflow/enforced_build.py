@@ -16,7 +16,7 @@ from buildperm.report import next_command, refused_text
 from buildperm.report.finding import Report
 from buildperm.report.formats import FORMATS
 from buildperm.sandbox.selftest import SelfTest
-from buildperm.workflow import missing_packages, result_inventory
+from buildperm.workflow import missing_packages, remote_settings, result_inventory
 from buildperm.workflow.build_outcome import run_held_build
 from buildperm.workflow.enforcement import Enforcement
 from buildperm.workflow.grant_comparison import compare
@@ -36,6 +36,7 @@ class EnforcementOptions:
     is_warning: bool  # Findings do not fail the command.
     observes_all: bool  # Also what compilers read.
     cache: bool | None = None  # Look for results of scripts; None: as the workspace says.
+    is_remote: bool = False  # Scripts whose inputs are known run on an engine.
 
     @property
     def observation(self) -> Observation:
@@ -55,6 +56,7 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
         BuildpermError: A build script cannot be held, or a report cannot be written.
     """
     workspace = open_workspace(words, default=CI)
+    remote = remote_settings.described(os.environ) if options.is_remote else None
     snapshots = open_snapshots(workspace)
     lock = workspace.project.metadata.root / "Cargo.lock"
     outputs.check((workspace.manifest_path, lock, snapshots.path))
@@ -80,6 +82,7 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
         report = enforcement.not_built()
         outputs.write(report)
         return report.exit_code
+    is_restored = workspace.policy.cache if options.cache is None else options.cache
     proof = SelfTest(workspace.runtime)
     try:
         held = SupervisedBuild(
@@ -90,8 +93,11 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
             on_output=_to_standard_error if outputs.is_document else None,
             observation=options.observation,
             command="ci",
-            is_cached=workspace.policy.cache if options.cache is None else options.cache,
+            is_cached=is_restored or remote is not None,
         )
+        if remote is not None:
+            held.session["remote"] = remote
+            held.session["cache"]["restores"] = is_restored
     finally:
         proof.result()
     outcome = run_held_build(held, workspace)

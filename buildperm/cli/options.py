@@ -218,6 +218,52 @@ def runtime_option(command: Command) -> Command:
     )
 
 
+def remote_options(command: Command) -> Command:
+    """Add the options of a command that also runs build scripts elsewhere; it gets `is_remote`."""
+    return _all(
+        command,
+        click.option(
+            "--runtime",
+            "is_remote",
+            type=click.Choice([AUTO, *RUNTIMES, REMOTE]),
+            envvar="BUILDPERM_RUNTIME",
+            callback=_use_runtime_or_remote,
+            help="What confines scripts and macros; `auto` is the strongest that works here. "
+            "`remote`: scripts whose inputs are known run on an engine.  [default: `runtime` in "
+            "Cargo.toml, else what `require` says]",
+        ),
+        click.option(
+            "--remote",
+            metavar="ADDRESS",
+            envvar="BUILDPERM_REMOTE",
+            expose_value=False,
+            callback=_use_remote,
+            help="The engine for `--runtime remote`: grpcs://HOST:PORT/INSTANCE. docs/remote.md "
+            "says what leaves this machine.",
+        ),
+    )
+
+
+REMOTE = "remote"
+"""In place of a runtime: on an engine of the Remote Execution API, else in one that works here."""
+
+
+def _use_runtime_or_remote(
+    context: click.Context, option: click.Parameter, name: str | None
+) -> bool:
+    if name != REMOTE:
+        _use_runtime(context, option, name)
+        return False
+    os.environ.pop("BUILDPERM_RUNTIME", None)  # What has to run here runs as it always does.
+    return True
+
+
+def _use_remote(_context: click.Context, _option: click.Parameter, address: str | None) -> None:
+    # That is where all the rest looks it up: workflow.remote_settings.ADDRESS.
+    if address is not None:
+        os.environ["BUILDPERM_REMOTE"] = address
+
+
 def _use_runtime(_context: click.Context, _option: click.Parameter, name: str | None) -> None:
     # That is where all the rest looks it up: cargo.session_maker.RUNTIME_VARIABLE.
     if name is not None:

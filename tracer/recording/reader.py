@@ -54,6 +54,14 @@ class SystemRoot:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """That a script was to run on an engine."""
+
+    at: str  # Its address.
+    why: str  # Why it has run here; empty if it has run there.
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """Which run a recording is of, and under which conditions."""
 
@@ -89,6 +97,7 @@ class Header:
     unlisted: tuple[bytes, ...] = ()  # Folders: what the script itself read there is not listed.
     restored: Restored | None = None  # None: the script has run.
     root: SystemRoot | None = None  # None: it saw the machine's own system folders.
+    remote: Elsewhere | None = None  # None: it was to run here.
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +245,7 @@ def _header(fields: Fields, kind: str, path: Path) -> Header:
         unlisted=tuple(map(decode, fields.texts("unlisted", []))),
         restored=_restored(fields),
         root=_root(fields),
+        remote=_elsewhere(fields),
     )
 
 
@@ -267,6 +277,13 @@ def _restored(fields: Fields) -> Restored | None:
         return None
     told = Fields(fields.line["restored"])
     return Restored(told.number("at"), told.text("by"))
+
+
+def _elsewhere(fields: Fields) -> Elsewhere | None:
+    if "remote" not in fields.line:
+        return None
+    told = Fields(fields.line["remote"])
+    return Elsewhere(told.text("at"), told.text("why"))
 
 
 def _end(fields: Fields) -> End:

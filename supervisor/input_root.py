@@ -1,0 +1,156 @@
+"""What a worker is sent of a run: by the inputs of an earlier one, and nothing else.
+
+A file that was read is sent as it is now. One that was only looked at is sent as so many zeros, and
+what a listed folder merely names as nothing but the name: who reads these finds something else than
+here, which is noticed, as all that was read is compared when the result is back.
+
+Part of the supervisor: standard library only, nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from buildperm.cache.run_inputs import ABSENT, FILE, FOLDER, KERNEL, LINK, LISTING, LOOK, RunInputs
+from buildperm.rules import sensitive, tier
+from buildperm.rules.pattern import locate
+from buildperm.tracer.notation import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TypeAlias
+
+    from buildperm.cache.path_tokens import PathTokens
+    from buildperm.cache.run_inputs import Input
+    from buildperm.supervisor.run import Run
+
+    Node: TypeAlias = list[str | int]
+    """Kind, path, then: of a file where it is, of zeros how many, of a link its text."""
+
+ZEROS = "zeros"
+"""Besides FILE, FOLDER and LINK: so many NUL characters."""
+
+_THEIRS = (b"/dev", b"/proc", b"/sys")  # A worker has its own.
+_HIDDEN = b"/tmp"  # Likewise: an empty one is mounted over what was sent.
+_ZEROS_MOST = 64 << 20  # Bytes of one file that was only looked at.
+_NEVER_NS = 1 << 63
+
+
+class NotSentError(Exception):
+    """The run has to be here; the text says why, as a clause."""
+
+
+class InputRoot:
+    """The files, folders and links of one action, by path."""
+
+    def __init__(self, run: Run, tokens: PathTokens) -> None:
+        self.nodes: dict[bytes, Node] = {}
+        self._run = run
+        self._tokens = tokens
+
+    def add_inputs(self, inputs: Iterable[Input]) -> None:
+        """Add what an earlier run has depended on, as it is now.
+
+        Raises:
+            NotSentError: It is sensitive, or cannot be put where a worker would find it.
+            OSError: It cannot be looked at.
+            ValueError: An input is none.
+        """
+        for each in inputs:
+            path = self._tokens.real(str(each[1]))
+            if _is_in(path, _THEIRS) or each[0] == KERNEL:
+                continue
+            if each[0] == ABSENT:
+                if os.path.lexists(path):
+                    raise NotSentError(f"{each[1]} is there now, and was not when it was recorded")
+                continue
+            self._check(path, str(each[1]))
+            try:
+                self._add(str(each[0]), path)
+            except FileNotFoundError as error:
+                raise NotSentError(f"{each[1]} is gone since it was recorded") from error
+
+    def add_program(self, path: bytes) -> None:
+        """Add a program, with what the kernel starts it with.
+
+        Raises:
+            NotSentError: That cannot be put where a worker would find it.
+            OSError: It cannot be read.
+        """
+        found = RunInputs(self._tokens, (), _NEVER_NS, is_staged=True)
+        found.add_executed(path)
+        if found.reason:
+            raise NotSentError(found.reason)
+        self.add_inputs(found.inputs())
+
+    def add_folder(self, path: bytes) -> None:
+        """Add an empty folder; what lies in there may be added as well.
+
+        Raises:
+            NotSentError: A worker would not find it.
+        """
+        self._check(path, encode(path))
+        self.nodes.setdefault(path, [FOLDER, encode(path)])
+
+    def add_file(self, path: bytes, source: bytes) -> None:
+        """Add one of our own files, which lies at `source`."""
+        self.nodes[path] = [FILE, encode(path), encode(source)]
+
+    def holds(self, kind: str, path: bytes) -> bool:
+        """Tell whether an input like this was sent: what was not is not there, or a worker's."""
+        if _is_in(path, _THEIRS) or kind in (ABSENT, KERNEL):
+            return True
+        node = self.nodes.get(path)
+        if kind == FILE:
+            return node is not None and node[0] == FILE
+        if kind == LINK:
+            return node is not None and node[0] == LINK
+        is_above = any(each.startswith(path.rstrip(b"/") + b"/") for each in self.nodes)
+        return node is not None or (is_above and kind in (LOOK, FOLDER))
+
+    def _check(self, path: bytes, named: str) -> None:
+        run = self._run
+        why = tier.why(path, run.held, run.held_longest)
+        why = why or sensitive.why(locate(path, run.places), writing=False)
+        if why:
+            raise NotSentError(f"it reads {named}, and nothing sensitive is sent: {why}")
+        if _is_in(path, (_HIDDEN,)) and path != _HIDDEN:
+            raise NotSentError(f"{named} is in {encode(_HIDDEN)}, of which workers have their own")
+
+    def _add(self, kind: str, path: bytes) -> None:
+        about = os.lstat(path)
+        if stat.S_ISLNK(about.st_mode):
+            self.nodes[path] = [LINK, encode(path), encode(os.readlink(path))]
+        elif stat.S_ISDIR(about.st_mode):
+            self.nodes.setdefault(path, [FOLDER, encode(path)])
+            if kind == LISTING:
+                self._add_names(path)
+        elif not stat.S_ISREG(about.st_mode):
+            raise NotSentError(f"{encode(path)} is neither a file nor a folder")
+        elif kind == FILE:
+            self.nodes[path] = [FILE, encode(path), encode(path)]
+        else:
+            self._add_zeros(path, about.st_size)
+
+    def _add_names(self, folder: bytes) -> None:
+        for entry in os.scandir(folder):
+            path = entry.path
+            if entry.is_symlink():
+                self.nodes.setdefault(path, [LINK, encode(path), encode(os.readlink(path))])
+            elif entry.is_dir():
+                self.nodes.setdefault(path, [FOLDER, encode(path)])
+            else:
+                self._add_zeros(path, 0)
+
+    def _add_zeros(self, path: bytes, size: int) -> None:
+        if size > _ZEROS_MOST:
+            raise NotSentError(f"{encode(path)} is too large to stand in for")
+        known = self.nodes.get(path)
+        if known is None or (known[0] == ZEROS and int(known[2]) < size):
+            self.nodes[path] = [ZEROS, encode(path), size]
+
+
+def _is_in(path: bytes, folders: Iterable[bytes]) -> bool:
+    return any(path == each or path.startswith(each + b"/") for each in folders)

@@ -1,0 +1,278 @@
+"""Runs one action for a supervisor: `python -m buildperm.workflow.remote_action REQUEST`.
+
+A process of its own, as what it imports must not be in a supervisor. Settings and the files of the
+worker are named by variables. It says `done` on standard output, or why not, in one line.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import signal
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from buildperm.printable import log_text
+from buildperm.tracer.notation import decode
+from buildperm.workflow.remote_engine import PIECE, EngineError, RemoteEngine
+from buildperm.workflow.remote_messages import MESSAGES
+from buildperm.workflow.remote_settings import RemoteSettings
+from buildperm.workflow.worker_files import NAMED_BY
+
+_SAID_MOST = 400  # Letters of what a worker has said.
+_TREE_MOST = 16 << 20  # Bytes of what describes an output directory.
+_FILES_MOST = 50_000
+_BYTES_MOST = 512 << 20
+_STDERR_MOST = 1 << 16
+_DEEPEST = 8  # Folders in one another: a store has four.
+_ZEROS = bytes(PIECE)
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+class ActionTree:
+    """What an engine has to have for an action: blobs by their digests."""
+
+    def __init__(self) -> None:
+        self._top: dict[bytes, Any] = {}
+        self._blobs: dict[str, bytes] = {}
+        self._sources: dict[str, bytes] = {}
+        self._zeros: set[str] = set()
+        self.sizes: dict[str, int] = {}
+
+    def add(self, node: list[Any]) -> None:
+        """Add a node as `supervisor.input_root` writes it; ours know their digest already."""
+        kind, path, *rest = node
+        parts = [part for part in decode(path).split(b"/") if part]
+        match kind:
+            case "folder":
+                self._folder(parts)
+            case "link":
+                self._folder(parts[:-1])[parts[-1]] = decode(rest[0])
+            case "zeros" if self._has(parts):
+                pass  # It is the supervisor's own, which is sent.
+            case "zeros":
+                self._add_file(parts, self._put_zeros(rest[0]), 0o644, decode(path))
+            case _:
+                source = decode(rest[0])
+                mode = stat.S_IMODE(os.stat(source).st_mode)
+                named = self._put_file(source, *rest[1:3])
+                self._add_file(parts, named, mode, source)
+
+    def root(self) -> Any:  # noqa: ANN401 - messages have no types
+        """Return the digest of the root folder, when all is added."""
+        return self._message(self._top)
+
+    def put(self, message: Any) -> Any:  # noqa: ANN401 - messages have no types
+        """Put a message among the blobs; return its digest."""
+        raw = message.SerializeToString(deterministic=True)
+        named = hashlib.sha256(raw).hexdigest()
+        self._blobs[named], self.sizes[named] = raw, len(raw)
+        return MESSAGES["Digest"](hash=named, size_bytes=len(raw))
+
+    def pieces(self, named: str) -> Iterator[bytes]:
+        """Yield what has a digest.
+
+        Raises:
+            EngineError: A file has changed meanwhile.
+        """
+        if named in self._blobs:
+            raw = self._blobs[named]
+            yield from (raw[at : at + PIECE] for at in range(0, max(len(raw), 1), PIECE))
+            return
+        left, found = self.sizes[named], hashlib.sha256()
+        if named in self._zeros:
+            while left > 0:
+                yield _ZEROS[: min(left, PIECE)]
+                left -= PIECE
+            return
+        with open(self._sources[named], "rb") as file:
+            while piece := file.read(PIECE):
+                found.update(piece)
+                left -= len(piece)
+                if left < 0 or (left == 0 and found.hexdigest() != named):
+                    break
+                yield piece
+        if left or found.hexdigest() != named:
+            raise EngineError("a file has changed meanwhile")
+
+    def _has(self, parts: list[bytes]) -> bool:
+        folder = self._top
+        for part in parts:
+            if not isinstance(folder, dict) or part not in folder:
+                return False
+            folder = folder[part]
+        return True
+
+    def _folder(self, parts: list[bytes]) -> dict[bytes, Any]:
+        folder = self._top
+        for part in parts:
+            folder = folder.setdefault(part, {})
+            if not isinstance(folder, dict):
+                raise EngineError("a folder is also something else")
+        return folder
+
+    def _add_file(self, parts: list[bytes], named: str, mode: int, source: bytes) -> None:
+        found = os.lstat(source)
+        self._folder(parts[:-1])[parts[-1]] = (named, mode, found)
+
+    def _put_file(self, source: bytes, named: str = "", size: int = 0) -> str:
+        if not named:
+            with open(source, "rb") as file:
+                named = hashlib.file_digest(file, "sha256").hexdigest()
+                size = os.fstat(file.fileno()).st_size
+        self._sources[named], self.sizes[named] = source, size
+        return named
+
+    def _put_zeros(self, size: int) -> str:
+        made = hashlib.sha256()
+        for at in range(0, size, PIECE):
+            made.update(_ZEROS[: min(PIECE, size - at)])
+        named = made.hexdigest()
+        self.sizes[named] = size
+        self._zeros.add(named)
+        return named
+
+    def _message(self, folder: dict[bytes, Any]) -> Any:  # noqa: ANN401 - messages have no types
+        made = MESSAGES["Directory"]()
+        for name in sorted(folder):
+            entry, text = folder[name], name.decode()
+            if isinstance(entry, dict):
+                made.directories.add(name=text, digest=self._message(entry))
+            elif isinstance(entry, bytes):
+                made.symlinks.add(name=text, target=entry.decode())
+            else:
+                named, mode, found = entry
+                node = made.files.add(name=text, is_executable=bool(mode & 0o100))
+                node.digest.hash, node.digest.size_bytes = named, self.sizes[named]
+                node.node_properties.unix_mode.value = stat.S_IMODE(found.st_mode)
+                seconds, nanos = divmod(found.st_mtime_ns, 1_000_000_000)
+                node.node_properties.mtime.seconds = seconds
+                node.node_properties.mtime.nanos = nanos
+        return self.put(made)
+
+
+class OutputReader:
+    """Writes an output directory of an action to a folder: files and folders, and nothing else."""
+
+    def __init__(self, engine: RemoteEngine) -> None:
+        self._engine = engine
+        self._left_bytes, self._left_files = _BYTES_MOST, _FILES_MOST
+
+    def write(self, tree: Any, to: Path) -> None:  # noqa: ANN401 - messages have no types
+        """Write what a tree describes.
+
+        Raises:
+            EngineError: It is not as a worker of ours leaves it.
+            OSError: It cannot be written.
+        """
+        below = {}
+        for each in tree.children:
+            raw = each.SerializeToString(deterministic=True)
+            below[hashlib.sha256(raw).hexdigest()] = each
+        self._write(tree.root, below, to, 0)
+
+    def _write(self, folder: Any, below: dict[str, Any], to: Path, depth: int) -> None:  # noqa: ANN401
+        if depth > _DEEPEST or folder.symlinks:
+            raise EngineError("it has left something else than a result")
+        to.mkdir(mode=0o700)
+        for each in folder.files:
+            self._left_files -= 1
+            self._left_bytes -= max(0, each.digest.size_bytes)
+            if self._left_files < 0 or self._left_bytes < 0:
+                raise EngineError("it has left more than is taken")
+            most = self._left_bytes + each.digest.size_bytes
+            content = self._engine.fetch(each.digest.hash, each.digest.size_bytes, most)
+            (to / _plain(each.name)).write_bytes(content)
+        for each in folder.directories:
+            self._left_files -= 1
+            inner = below.get(each.digest.hash)
+            if inner is None or self._left_files < 0:
+                raise EngineError("it has left something else than a result")
+            self._write(inner, below, to / _plain(each.name), depth + 1)
+
+
+def _plain(name: str) -> str:
+    if not name or name in (".", "..") or "/" in name or "\0" in name:
+        raise EngineError("it has left something under a name that no file has")
+    return name
+
+
+def ask(request: dict[str, Any], worker: list[list[Any]], settings: RemoteSettings) -> None:
+    """Have an action done, and write what it has left.
+
+    Args:
+        request: As `supervisor.remote_run` writes it.
+        worker: The nodes of Python and the supervisor.
+        settings: Where, and how.
+
+    Raises:
+        EngineError: It was not done.
+        OSError: A file cannot be read or written.
+        ValueError: A name is no text, which the API has no form for.
+    """
+    tree = ActionTree()
+    for node in (*worker, *request["nodes"]):
+        tree.add(node)
+    output = decode(request["output"]).decode().lstrip("/")
+    words = [decode(word).decode() for word in request["command"]]
+    command = MESSAGES["Command"](arguments=words, output_paths=[output])
+    action = MESSAGES["Action"](
+        command_digest=tree.put(command),
+        input_root_digest=tree.root(),
+        do_not_cache=not settings.trusts_cache,
+    )
+    action.timeout.seconds = settings.timeout_s
+    named = tree.put(action)
+    with settings.channel() as channel:
+        engine = RemoteEngine(channel, settings.instance, settings.timeout_s)
+        engine.send(tree.sizes, tree.pieces)
+        result = engine.execute(named.hash, named.size_bytes, trusts_cache=settings.trusts_cache)
+        if result.exit_code:
+            raise EngineError(_said(engine, result))
+        found = [each for each in result.output_directories if each.path == output]
+        if len(found) != 1:
+            raise EngineError("it has left no result")
+        digest = found[0].tree_digest
+        raw = engine.fetch(digest.hash, digest.size_bytes, _TREE_MOST)
+        tree_message = MESSAGES["Tree"].FromString(raw)
+        OutputReader(engine).write(tree_message, Path(os.fsdecode(decode(request["answer"]))))
+
+
+def _said(engine: RemoteEngine, result: Any) -> str:  # noqa: ANN401 - messages have no types
+    """Say how an action has failed, with the last line of what it has said."""
+    said = result.stderr_raw[-_STDERR_MOST:]
+    if not said and result.stderr_digest.size_bytes:
+        digest = result.stderr_digest
+        said = engine.fetch(digest.hash, digest.size_bytes, _STDERR_MOST)
+    lines = [line for line in said.decode("utf-8", "replace").splitlines() if line.strip()]
+    told = next((line for line in lines if line.startswith("buildperm: ")), (lines or [""])[-1])
+    return f"it ended there with exit code {result.exit_code}: {told[:_SAID_MOST]}"
+
+
+def main(path: str) -> int:
+    """Do what a request asks for; return the exit code."""
+    from google.protobuf.message import DecodeError
+
+    # With the supervisor nobody waits for this.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    try:
+        request = json.loads(Path(path).read_bytes())
+        worker = json.loads(Path(os.environ[NAMED_BY]).read_bytes())
+        ask(request, worker, RemoteSettings.from_variables(os.environ))
+    except (EngineError, ValueError, DecodeError) as error:
+        sys.stdout.write(log_text(f"{error}"))
+        return 1
+    except OSError as error:
+        sys.stdout.write(log_text(f"a file cannot be used: {error.strerror}"))
+        return 1
+    sys.stdout.write("done")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,214 @@
+"""Speaks to an engine of the Remote Execution API: sends blobs, has an action done, fetches blobs.
+
+Nothing that comes from there is trusted: every blob is compared with its digest, is no longer than
+was said, and not longer than is wanted; everything together takes no longer than it may.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import grpc
+
+from buildperm.workflow.remote_messages import MESSAGES
+
+EXECUTED = "type.googleapis.com/build.bazel.remote.execution.v2.ExecuteResponse"
+PIECE = 1 << 20  # Bytes of a blob in one message; engines take 4 MiB unless told otherwise.
+
+_EXECUTION = "/build.bazel.remote.execution.v2.Execution/Execute"
+_MISSING = "/build.bazel.remote.execution.v2.ContentAddressableStorage/FindMissingBlobs"
+_READ, _WRITE = "/google.bytestream.ByteStream/Read", "/google.bytestream.ByteStream/Write"
+_MESSAGE_MOST = 8 << 20
+_ASKED_AT_ONCE = 10_000  # Digests in one request; some 75 bytes each.
+
+
+class EngineError(Exception):
+    """The engine does not do what was asked, or does something else; the text is a clause."""
+
+
+class RemoteEngine:
+    """One engine, for one action."""
+
+    def __init__(self, channel: grpc.Channel, instance: str, timeout_s: float) -> None:
+        """Take a channel, and the time for everything that is asked there.
+
+        Args:
+            channel: To the engine.
+            instance: Which one of those that it serves; may be empty.
+            timeout_s: Seconds.
+        """
+        self._channel = channel
+        self._instance = instance
+        self._ends = time.monotonic() + timeout_s
+
+    def send(self, sizes: Mapping[str, int], content: Callable[[str], Iterable[bytes]]) -> int:
+        """Send what the engine lacks; return how many bytes that was.
+
+        Args:
+            sizes: Length by digest of all that it has to have.
+            content: Returns the pieces of what has a digest.
+
+        Raises:
+            EngineError: It does not take it.
+        """
+        sent = 0
+        for named in self._lacking(sizes):
+            if named not in sizes:
+                raise EngineError("it asks for something that it was not told of")
+            self._write(named, sizes[named], content(named))
+            sent += sizes[named]
+        return sent
+
+    def execute(self, action: str, size: int, *, trusts_cache: bool) -> Any:  # noqa: ANN401
+        """Have an action done; return its result.
+
+        Args:
+            action: Its digest.
+            size: How long it is.
+            trusts_cache: What the engine says of an earlier time will do.
+
+        Raises:
+            EngineError: It was not done.
+        """
+        request = MESSAGES["ExecuteRequest"](
+            instance_name=self._instance,
+            skip_cache_lookup=not trusts_cache,
+            action_digest=_digest(action, size),
+        )
+        operations = self._call("unary_stream", _EXECUTION, "Operation")(request)
+        for operation in operations:
+            if not operation.done:
+                continue
+            if operation.error.code:
+                raise EngineError(f"it has failed with code {operation.error.code}")
+            if operation.response.type_url != EXECUTED:
+                raise EngineError("it answers with something else")
+            response = _parsed("ExecuteResponse", operation.response.value)
+            if response.status.code:
+                raise EngineError(f"it has failed with code {response.status.code}")
+            return response.result
+        raise EngineError("it does not say what came of it")
+
+    def fetch(self, named: str, size: int, most: int) -> bytes:
+        """Return what has a digest.
+
+        Args:
+            named: The digest.
+            size: How long it is, as the engine says.
+            most: Longer than this it must not be.
+
+        Raises:
+            EngineError: It is not there, or something else.
+        """
+        if not 0 <= size <= most:
+            raise EngineError("it has left more than is taken")
+        content = bytearray()
+        if size:
+            name = f"{self._prefix()}blobs/{named}/{size}"
+            request = MESSAGES["ReadRequest"](resource_name=name)
+            for response in self._call("unary_stream", _READ, "ReadResponse")(request):
+                content += response.data
+                if len(content) > size:
+                    break
+        if len(content) != size or hashlib.sha256(content).hexdigest() != named:
+            raise EngineError("it sends something else than its digest says")
+        return bytes(content)
+
+    def _lacking(self, sizes: Mapping[str, int]) -> Iterator[str]:
+        names = sorted(sizes)
+        for at in range(0, len(names), _ASKED_AT_ONCE):
+            request = MESSAGES["FindMissingBlobsRequest"](instance_name=self._instance)
+            request.blob_digests.extend(
+                _digest(named, sizes[named]) for named in names[at : at + _ASKED_AT_ONCE]
+            )
+            answer = self._call("unary_unary", _MISSING, "FindMissingBlobsResponse")(request)
+            yield from dict.fromkeys(each.hash for each in answer.missing_blob_digests)
+
+    def _write(self, named: str, size: int, pieces: Iterable[bytes]) -> None:
+        resource = f"{self._prefix()}uploads/{uuid.uuid4()}/blobs/{named}/{size}"
+
+        def requests() -> Iterator[Any]:
+            at = 0
+            for piece in pieces if size else (b"",):
+                yield MESSAGES["WriteRequest"](
+                    resource_name="" if at else resource,
+                    write_offset=at,
+                    data=piece,
+                    finish_write=at + len(piece) == size,
+                )
+                at += len(piece)
+
+        self._call("stream_unary", _WRITE, "WriteResponse")(requests())
+
+    def _prefix(self) -> str:
+        return f"{self._instance}/" if self._instance else ""
+
+    def _call(self, kind: str, method: str, answer: str) -> Callable[[Any], Any]:
+        """Return what makes one call, within what is left of the time."""
+        made = getattr(self._channel, kind)(
+            method,
+            request_serializer=lambda message: message.SerializeToString(deterministic=True),
+            response_deserializer=MESSAGES[answer].FromString,
+        )
+
+        def call(request: Any) -> Any:  # noqa: ANN401 - messages have no types
+            try:
+                answered = made(request, timeout=max(0.0, self._ends - time.monotonic()))
+                return _guarded(answered) if kind == "unary_stream" else answered
+            except grpc.RpcError as error:
+                raise _explained(error) from error
+
+        return call
+
+
+def channel(
+    target: str, credentials: grpc.ChannelCredentials | None, metadata_token: str
+) -> grpc.Channel:
+    """Return a channel; `credentials` are None for one within this machine.
+
+    Args:
+        target: HOST:PORT.
+        credentials: Of TLS.
+        metadata_token: A bearer token; empty for none.
+    """
+    options = [
+        ("grpc.max_receive_message_length", _MESSAGE_MOST),
+        ("grpc.enable_retries", 0),
+        ("grpc.enable_http_proxy", int(credentials is not None)),
+    ]
+    if credentials is None:
+        return grpc.insecure_channel(target, options=options)
+    if metadata_token:
+        token = grpc.access_token_call_credentials(metadata_token)
+        credentials = grpc.composite_channel_credentials(credentials, token)
+    return grpc.secure_channel(target, credentials, options=options)
+
+
+def _guarded(answers: Iterator[Any]) -> Iterator[Any]:
+    try:
+        yield from answers
+    except grpc.RpcError as error:
+        raise _explained(error) from error
+
+
+def _explained(error: grpc.RpcError) -> EngineError:
+    """Say which error it is; what the engine has to say of it is its own."""
+    code = error.code() if isinstance(error, grpc.Call) else None
+    return EngineError(f"it cannot be asked: {code.name if code else 'no answer'}")
+
+
+def _parsed(name: str, raw: bytes) -> Any:  # noqa: ANN401 - messages have no types
+    from google.protobuf.message import DecodeError
+
+    try:
+        return MESSAGES[name].FromString(raw)
+    except DecodeError as error:
+        raise EngineError("it answers with something else") from error
+
+
+def _digest(named: str, size: int) -> Any:  # noqa: ANN401 - messages have no types
+    return MESSAGES["Digest"](hash=named, size_bytes=size)
