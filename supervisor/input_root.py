@@ -1,4 +1,4 @@
-"""What a worker is sent of a run: by the inputs of an earlier one, and nothing else.
+"""What an executor is sent of a run: by the inputs of an earlier one, and nothing else.
 
 A file that was read is sent as it is now. One that was only looked at is sent as so many zeros, and
 what a listed folder merely names as nothing but the name: who reads these finds something else than
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ZEROS = "zeros"
 """Besides FILE, FOLDER and LINK: so many NUL characters."""
 
-_THEIRS = (b"/dev", b"/proc", b"/sys")  # A worker has its own.
+_THEIRS = (b"/dev", b"/proc", b"/sys")  # An executor has its own.
 _HIDDEN = b"/tmp"  # Likewise: an empty one is mounted over what was sent.
 _ZEROS_MOST = 64 << 20  # Bytes of one file that was only looked at.
 _NEVER_NS = 1 << 63
@@ -54,7 +54,7 @@ class InputRoot:
         """Add what an earlier run has depended on, as it is now.
 
         Raises:
-            NotSentError: It is sensitive, or cannot be put where a worker would find it.
+            NotSentError: It is sensitive, or cannot be put where an executor would find it.
             OSError: It cannot be looked at.
             ValueError: An input is none.
         """
@@ -65,8 +65,16 @@ class InputRoot:
             if each[0] == ABSENT:
                 if os.path.lexists(path):
                     raise NotSentError(f"{each[1]} is there now, and was not when it was recorded")
+                above = os.path.dirname(path)
+                if os.path.isdir(above) and above != _HIDDEN:
+                    self._check_place(above, str(each[1]))
+                    self.nodes.setdefault(
+                        above, [FOLDER, encode(above)]
+                    )  # What is missing there is no more than this.
                 continue
-            self._check(path, str(each[1]))
+            self._check_place(path, str(each[1]))
+            if each[0] not in (FOLDER, LINK):  # These tell no more than their names.
+                self._check(path, str(each[1]))
             try:
                 self._add(str(each[0]), path)
             except FileNotFoundError as error:
@@ -76,7 +84,7 @@ class InputRoot:
         """Add a program, with what the kernel starts it with.
 
         Raises:
-            NotSentError: That cannot be put where a worker would find it.
+            NotSentError: That cannot be put where an executor would find it.
             OSError: It cannot be read.
         """
         found = RunInputs(self._tokens, (), _NEVER_NS, is_staged=True)
@@ -89,9 +97,9 @@ class InputRoot:
         """Add an empty folder; what lies in there may be added as well.
 
         Raises:
-            NotSentError: A worker would not find it.
+            NotSentError: An executor would not find it.
         """
-        self._check(path, encode(path))
+        self._check_place(path, encode(path))
         self.nodes.setdefault(path, [FOLDER, encode(path)])
 
     def add_file(self, path: bytes, source: bytes) -> None:
@@ -99,7 +107,7 @@ class InputRoot:
         self.nodes[path] = [FILE, encode(path), encode(source)]
 
     def holds(self, kind: str, path: bytes) -> bool:
-        """Tell whether an input like this was sent: what was not is not there, or a worker's."""
+        """Tell whether an input like this was sent: what was not is not there, or an executor's."""
         if _is_in(path, _THEIRS) or kind in (ABSENT, KERNEL):
             return True
         node = self.nodes.get(path)
@@ -116,8 +124,12 @@ class InputRoot:
         why = why or sensitive.why(locate(path, run.places), writing=False)
         if why:
             raise NotSentError(f"it reads {named}, and nothing sensitive is sent: {why}")
+
+    def _check_place(self, path: bytes, named: str) -> None:
         if _is_in(path, (_HIDDEN,)) and path != _HIDDEN:
-            raise NotSentError(f"{named} is in {encode(_HIDDEN)}, of which workers have their own")
+            raise NotSentError(
+                f"{named} is in {encode(_HIDDEN)}, of which executors have their own"
+            )
 
     def _add(self, kind: str, path: bytes) -> None:
         about = os.lstat(path)
@@ -145,10 +157,10 @@ class InputRoot:
                 self._add_zeros(path, 0)
 
     def _add_zeros(self, path: bytes, size: int) -> None:
-        if size > _ZEROS_MOST:
-            raise NotSentError(f"{encode(path)} is too large to stand in for")
         known = self.nodes.get(path)
         if known is None or (known[0] == ZEROS and int(known[2]) < size):
+            if size > _ZEROS_MOST:
+                raise NotSentError(f"{encode(path)} is too large to stand in for")
             self.nodes[path] = [ZEROS, encode(path), size]
 
 

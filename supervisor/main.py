@@ -2,8 +2,8 @@
 
 With `--serve FOLDER SESSION` it is the fork server: see `supervisor.fork_server`. With `--macro`
 it runs macros for the launcher on standard input: see `supervisor.launcher_connection`. With
-`--on STATE` it comes from a stub of always on: see `supervisor.standing_session`. With `--worker
-FOLDER` it is on a worker of an engine: see `supervisor.worker_run`.
+`--on STATE` it comes from a stub of always on: see `supervisor.standing_session`. With `--executor
+FOLDER` it is on an executor: see `supervisor.executor_run`.
 
 It only finds its package. This file is compiled anew at each start, unlike the modules that it
 imports, so it stays short. `-I` and `-S` leave nothing on the path but the standard library, which
@@ -47,10 +47,10 @@ if __name__ == "__main__":
         from buildperm.supervisor import standing_session
 
         standing_session.main(sys.argv[2], sys.argv[3:])
-    elif sys.argv[1:2] == ["--worker"]:
-        from buildperm.supervisor import worker_run
+    elif sys.argv[1:2] == ["--executor"]:
+        from buildperm.supervisor import executor_run
 
-        worker_run.main(sys.argv[2])
+        executor_run.main(sys.argv[2])
     else:
         from buildperm.supervisor import supervision
 

@@ -1,6 +1,6 @@
-"""One run of a script on a worker: what it needs is sent, what comes back is judged and put back.
+"""One run of a script on an executor: what it needs is sent, what comes is judged and put back.
 
-Who asks the worker is a process of its own, with the packages that takes. What it brings is a store
+Who asks the engine is a process of its own, with the packages that takes. What it brings is a store
 with one result, which nobody has signed. So it is believed as little as the script: it has to have
 read nothing but what was sent, all of that has to be what is here, and a result that is known here
 has to be the same. Then it passes gate and scan like one that has run here. Whatever is not as it
@@ -40,10 +40,10 @@ else:
     import _signal
 
 THERE = b"/.buildperm"
-"""The folder of a worker's supervisor, in the root that it is given."""
+"""The folder of an executor's supervisor, in the root that it is given."""
 
 KEY = digest.of(b"remote")
-"""Below it a worker keeps its one result."""
+"""Below it an executor keeps its one result."""
 
 ANSWER = b"/answer"
 SAID_MOST = 1000  # Bytes of what is said about a failure.
@@ -59,7 +59,7 @@ _OF_HERE = (
 
 
 class RemoteRun:
-    """One script, for which a worker is asked."""
+    """One script, for which an executor is asked."""
 
     def __init__(self, run: Run, cached: CachedRun, arguments: Sequence[bytes]) -> None:
         """Take a run, with what is known of those like it, and how its stub was called."""
@@ -141,7 +141,7 @@ class RemoteRun:
             root.add_file(loop, loop)
         asked = {
             "nodes": list(root.nodes.values()),
-            "command": [encode(word) for word in (*remote["worker"], THERE)],
+            "command": [encode(word) for word in (*remote["executor"], THERE)],
             "output": encode(THERE + ANSWER),
             "answer": encode(self._folder + ANSWER),
         }
@@ -154,7 +154,7 @@ class RemoteRun:
         self._root.add_file(path, source)
 
     def _variables(self) -> dict[bytes, bytes]:
-        """Return what the script sees, without the job server, of which a worker has none.
+        """Return what the script sees, without the job server, of which an executor has none.
 
         Raises:
             NotSentError: One of them is a secret.
@@ -184,7 +184,7 @@ class RemoteRun:
         told["progress"] = b"/dev/null"
         told["packages"] = {run.places["MANIFEST_DIR"]: run.package}
         told["filter"] = run.session["every_look_filter"]
-        told["worker"] = {"folder": THERE + ANSWER, "variables": variables}
+        told["executor"] = {"folder": THERE + ANSWER, "variables": variables}
         return told
 
     def _ask(self, has_to_end: Callable[[], bool]) -> None:

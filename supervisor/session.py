@@ -102,11 +102,11 @@ if TYPE_CHECKING:
         at: str  # The address, for people.
         command: list[bytes]  # What asks for an action; a file with the request is added.
         environ: dict[bytes, bytes]  # Its environment: not Cargo's, which a project has a say in.
-        worker: list[bytes]  # The command of a supervisor there; its folder is added.
+        executor: list[bytes]  # The command of a supervisor there; its folder is added.
         timeout_s: int  # For everything that one script takes there.
 
-    class SessionWorker(TypedDict):
-        """What a supervisor on a worker is told instead."""
+    class SessionExecutor(TypedDict):
+        """What a supervisor on an executor is told instead."""
 
         folder: bytes  # Where it leaves the result.
         variables: dict[bytes, bytes]  # The whole environment of the script.
@@ -168,7 +168,7 @@ if TYPE_CHECKING:
         root: NotRequired[SessionRoot]  # Build scripts see it: supervisor.system_root.
         cache: NotRequired[SessionCache]  # Results are looked for, and kept.
         remote: NotRequired[SessionRemote]  # Scripts run there whose inputs are known.
-        worker: NotRequired[SessionWorker]  # This supervisor is there.
+        executor: NotRequired[SessionExecutor]  # This supervisor is there.
         ask_once: NotRequired[list[str]]  # What was allowed for this run: `cargo.once_grants`.
 
 

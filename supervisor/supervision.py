@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
     from buildperm.supervisor.cached_run import CachedRun
     from buildperm.supervisor.environment import WithheldVariables
+    from buildperm.supervisor.executor_run import ExecutorRun
     from buildperm.supervisor.question import LiveQuestion
     from buildperm.supervisor.session import Session, SessionPackage
     from buildperm.supervisor.tree_supervision import EndedRun
     from buildperm.supervisor.verdict import RunVerdict
-    from buildperm.supervisor.worker_run import WorkerRun
     from buildperm.tracer.recorder.writer import Writer
 
 
@@ -141,7 +141,7 @@ class ScriptSupervisor(TreeSupervisor):
         self._arguments = arguments
         self._environ = environ
         self._keeps_scratch = keeps_scratch
-        self._cached: CachedRun | WorkerRun | None = None
+        self._cached: CachedRun | ExecutorRun | None = None
         self.is_in_root = False  # This process, from then on.
 
     def supervise(self) -> int:
@@ -187,10 +187,10 @@ class ScriptSupervisor(TreeSupervisor):
                 "program": program,
             }
             script.write_context(places, context)
-            if "worker" in session:
-                from buildperm.supervisor.worker_run import WorkerRun  # Only there.
+            if "executor" in session:
+                from buildperm.supervisor.executor_run import ExecutorRun  # Only there.
 
-                self._cached = WorkerRun(run)
+                self._cached = ExecutorRun(run)
                 return self._supervise(run)
             if "cache" not in session:
                 return self._supervise(run)

@@ -1,7 +1,7 @@
 """Runs one action for a supervisor: `python -m buildperm.workflow.remote_action REQUEST`.
 
 A process of its own, as what it imports must not be in a supervisor. Settings and the files of the
-worker are named by variables. It says `done` on standard output, or why not, in one line.
+executor are named by variables. It says `done` on standard output, or why not, in one line.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Any
 
 from buildperm.printable import log_text
 from buildperm.tracer.notation import decode
+from buildperm.workflow.executor_files import NAMED_BY
 from buildperm.workflow.remote_engine import PIECE, EngineError, RemoteEngine
-from buildperm.workflow.remote_messages import MESSAGES
+from buildperm.workflow.remote_messages import MESSAGES, Message
 from buildperm.workflow.remote_settings import RemoteSettings
-from buildperm.workflow.worker_files import NAMED_BY
 
-_SAID_MOST = 400  # Letters of what a worker has said.
+_SAID_MOST = 400  # Letters of what an executor has said.
 _TREE_MOST = 16 << 20  # Bytes of what describes an output directory.
 _FILES_MOST = 50_000
 _BYTES_MOST = 512 << 20
@@ -63,11 +63,11 @@ class ActionTree:
                 named = self._put_file(source, *rest[1:3])
                 self._add_file(parts, named, mode, source)
 
-    def root(self) -> Any:  # noqa: ANN401 - messages have no types
+    def root(self) -> Message:
         """Return the digest of the root folder, when all is added."""
         return self._message(self._top)
 
-    def put(self, message: Any) -> Any:  # noqa: ANN401 - messages have no types
+    def put(self, message: Message) -> Message:
         """Put a message among the blobs; return its digest."""
         raw = message.SerializeToString(deterministic=True)
         named = hashlib.sha256(raw).hexdigest()
@@ -137,7 +137,7 @@ class ActionTree:
         self._zeros.add(named)
         return named
 
-    def _message(self, folder: dict[bytes, Any]) -> Any:  # noqa: ANN401 - messages have no types
+    def _message(self, folder: dict[bytes, Any]) -> Message:
         made = MESSAGES["Directory"]()
         for name in sorted(folder):
             entry, text = folder[name], name.decode()
@@ -163,11 +163,11 @@ class OutputReader:
         self._engine = engine
         self._left_bytes, self._left_files = _BYTES_MOST, _FILES_MOST
 
-    def write(self, tree: Any, to: Path) -> None:  # noqa: ANN401 - messages have no types
+    def write(self, tree: Message, to: Path) -> None:
         """Write what a tree describes.
 
         Raises:
-            EngineError: It is not as a worker of ours leaves it.
+            EngineError: It is not as a supervisor of ours leaves it.
             OSError: It cannot be written.
         """
         below = {}
@@ -176,7 +176,7 @@ class OutputReader:
             below[hashlib.sha256(raw).hexdigest()] = each
         self._write(tree.root, below, to, 0)
 
-    def _write(self, folder: Any, below: dict[str, Any], to: Path, depth: int) -> None:  # noqa: ANN401
+    def _write(self, folder: Message, below: dict[str, Any], to: Path, depth: int) -> None:
         if depth > _DEEPEST or folder.symlinks:
             raise EngineError("it has left something else than a result")
         to.mkdir(mode=0o700)
@@ -202,12 +202,12 @@ def _plain(name: str) -> str:
     return name
 
 
-def ask(request: dict[str, Any], worker: list[list[Any]], settings: RemoteSettings) -> None:
+def ask(request: dict[str, Any], executor: list[list[Any]], settings: RemoteSettings) -> None:
     """Have an action done, and write what it has left.
 
     Args:
         request: As `supervisor.remote_run` writes it.
-        worker: The nodes of Python and the supervisor.
+        executor: The nodes of Python and the supervisor.
         settings: Where, and how.
 
     Raises:
@@ -216,7 +216,7 @@ def ask(request: dict[str, Any], worker: list[list[Any]], settings: RemoteSettin
         ValueError: A name is no text, which the API has no form for.
     """
     tree = ActionTree()
-    for node in (*worker, *request["nodes"]):
+    for node in (*executor, *request["nodes"]):
         tree.add(node)
     output = decode(request["output"]).decode().lstrip("/")
     words = [decode(word).decode() for word in request["command"]]
@@ -243,7 +243,7 @@ def ask(request: dict[str, Any], worker: list[list[Any]], settings: RemoteSettin
         OutputReader(engine).write(tree_message, Path(os.fsdecode(decode(request["answer"]))))
 
 
-def _said(engine: RemoteEngine, result: Any) -> str:  # noqa: ANN401 - messages have no types
+def _said(engine: RemoteEngine, result: Message) -> str:
     """Say how an action has failed, with the last line of what it has said."""
     said = result.stderr_raw[-_STDERR_MOST:]
     if not said and result.stderr_digest.size_bytes:
@@ -262,8 +262,8 @@ def main(path: str) -> int:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     try:
         request = json.loads(Path(path).read_bytes())
-        worker = json.loads(Path(os.environ[NAMED_BY]).read_bytes())
-        ask(request, worker, RemoteSettings.from_variables(os.environ))
+        executor = json.loads(Path(os.environ[NAMED_BY]).read_bytes())
+        ask(request, executor, RemoteSettings.from_variables(os.environ))
     except (EngineError, ValueError, DecodeError) as error:
         sys.stdout.write(log_text(f"{error}"))
         return 1

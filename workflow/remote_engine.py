@@ -10,11 +10,10 @@ import hashlib
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
 
 import grpc
 
-from buildperm.workflow.remote_messages import MESSAGES
+from buildperm.workflow.remote_messages import MESSAGES, Message
 
 EXECUTED = "type.googleapis.com/build.bazel.remote.execution.v2.ExecuteResponse"
 PIECE = 1 << 20  # Bytes of a blob in one message; engines take 4 MiB unless told otherwise.
@@ -63,7 +62,7 @@ class RemoteEngine:
             sent += sizes[named]
         return sent
 
-    def execute(self, action: str, size: int, *, trusts_cache: bool) -> Any:  # noqa: ANN401
+    def execute(self, action: str, size: int, *, trusts_cache: bool) -> Message:
         """Have an action done; return its result.
 
         Args:
@@ -131,9 +130,18 @@ class RemoteEngine:
     def _write(self, named: str, size: int, pieces: Iterable[bytes]) -> None:
         resource = f"{self._prefix()}uploads/{uuid.uuid4()}/blobs/{named}/{size}"
 
-        def requests() -> Iterator[Any]:
+        failures: list[EngineError] = []  # gRPC swallows what is raised on its thread.
+
+        def checked() -> Iterator[bytes]:
+            try:
+                yield from pieces if size else (b"",)
+            except EngineError as error:
+                failures.append(error)
+                raise
+
+        def requests() -> Iterator[Message]:
             at = 0
-            for piece in pieces if size else (b"",):
+            for piece in checked():
                 yield MESSAGES["WriteRequest"](
                     resource_name="" if at else resource,
                     write_offset=at,
@@ -142,12 +150,15 @@ class RemoteEngine:
                 )
                 at += len(piece)
 
-        self._call("stream_unary", _WRITE, "WriteResponse")(requests())
+        try:
+            self._call("stream_unary", _WRITE, "WriteResponse")(requests())
+        except EngineError as error:
+            raise (failures or [error])[0] from error
 
     def _prefix(self) -> str:
         return f"{self._instance}/" if self._instance else ""
 
-    def _call(self, kind: str, method: str, answer: str) -> Callable[[Any], Any]:
+    def _call(self, kind: str, method: str, answer: str) -> Callable[[Message], Message]:
         """Return what makes one call, within what is left of the time."""
         made = getattr(self._channel, kind)(
             method,
@@ -155,7 +166,7 @@ class RemoteEngine:
             response_deserializer=MESSAGES[answer].FromString,
         )
 
-        def call(request: Any) -> Any:  # noqa: ANN401 - messages have no types
+        def call(request: Message) -> Message:
             try:
                 answered = made(request, timeout=max(0.0, self._ends - time.monotonic()))
                 return _guarded(answered) if kind == "unary_stream" else answered
@@ -188,7 +199,7 @@ def channel(
     return grpc.secure_channel(target, credentials, options=options)
 
 
-def _guarded(answers: Iterator[Any]) -> Iterator[Any]:
+def _guarded(answers: Iterator[Message]) -> Iterator[Message]:
     try:
         yield from answers
     except grpc.RpcError as error:
@@ -201,7 +212,7 @@ def _explained(error: grpc.RpcError) -> EngineError:
     return EngineError(f"it cannot be asked: {code.name if code else 'no answer'}")
 
 
-def _parsed(name: str, raw: bytes) -> Any:  # noqa: ANN401 - messages have no types
+def _parsed(name: str, raw: bytes) -> Message:
     from google.protobuf.message import DecodeError
 
     try:
@@ -210,5 +221,5 @@ def _parsed(name: str, raw: bytes) -> Any:  # noqa: ANN401 - messages have no ty
         raise EngineError("it answers with something else") from error
 
 
-def _digest(named: str, size: int) -> Any:  # noqa: ANN401 - messages have no types
+def _digest(named: str, size: int) -> Message:
     return MESSAGES["Digest"](hash=named, size_bytes=size)

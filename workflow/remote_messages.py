@@ -10,7 +10,7 @@ and types are those of the published files, which a test compares:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -48,11 +48,14 @@ TABLE = {
 }
 """Of each message its fields: number, type with `*` where it is repeated, and name."""
 
+Message: TypeAlias = Any
+"""A message of one of these kinds: protobuf has no types of its own."""
+
 _PACKAGE = "buildperm.reapi"
 _FIELD = descriptor_pb2.FieldDescriptorProto
 
 
-def _file() -> Any:  # noqa: ANN401 - protobuf has no types of its own
+def _file() -> Message:
     file = descriptor_pb2.FileDescriptorProto(
         name="buildperm/reapi.proto", package=_PACKAGE, syntax="proto3"
     )

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from buildperm.errors import BuildpermError
 from buildperm.tracer.notation import encode
-from buildperm.workflow import worker_files
+from buildperm.workflow import executor_files
 
 if TYPE_CHECKING:
     import grpc
@@ -126,13 +126,13 @@ def described(variables: Mapping[str, str]) -> SessionRemote:
     check_installed()
     passed = {name: variables[name] for name in (*VARIABLES, *_PASSED) if name in variables}
     environ = {os.fsencode(name): os.fsencode(value) for name, value in passed.items()}
-    environ[worker_files.NAMED_BY.encode()] = os.fsencode(worker_files.write())
+    environ[executor_files.NAMED_BY.encode()] = os.fsencode(executor_files.write())
     words = [os.path.abspath(sys.executable), "-P", "-m", "buildperm.workflow.remote_action"]
     return {
         "at": settings.shown,
         "command": [os.fsencode(word) for word in words],
         "environ": environ,
-        "worker": worker_files.command(),
+        "executor": executor_files.command(),
         "timeout_s": settings.timeout_s,
     }
 

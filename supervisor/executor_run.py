@@ -1,4 +1,4 @@
-"""The run of a script on a worker: held and recorded as anywhere, and its result handed out.
+"""The run of a script on an executor: held and recorded as anywhere, and its result handed out.
 
 What was sent is all that there is: the script, what it reads, and this supervisor with Python. Who
 has sent it compares what the result says of its inputs.
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from buildperm.supervisor.verdict import RunVerdict
 
 
-class WorkerRun:
+class ExecutorRun:
     """One run, as `ScriptSupervisor` takes it; see `CachedRun` for the methods."""
 
     def __init__(self, run: Run) -> None:
         """Have everything that the run asks for collected."""
         self._run = run
-        self._told = run.session["worker"]
+        self._told = run.session["executor"]
         run.asked = AskedPaths()
 
     def restore(self) -> None:

@@ -1,6 +1,6 @@
-"""What a worker needs besides a script: this Python with its standard library, and the supervisor.
+"""What an executor needs besides a script: this Python with its library, and the supervisor.
 
-Both are part of each action, so a worker needs neither; and what it runs is what runs here.
+Both are part of each action, so an executor needs neither; and what it runs is what runs here.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from buildperm.sandbox import private_cache
 from buildperm.tracer.notation import encode
 from buildperm.workflow.report_outputs import replace_file
 
-NAMED_BY = "BUILDPERM_REMOTE_WORKER"
+NAMED_BY = "BUILDPERM_REMOTE_FILES"
 """The variable that names the file with the nodes."""
 
 PLACE = b"/.buildperm/lib/buildperm"
-"""Where the package lies on a worker."""
+"""Where the package lies on an executor."""
 
 _ROOMS = ("supervisor", "cache", "rules", "tracer")
 _LEFT_OUT = frozenset(
@@ -42,8 +42,8 @@ def python() -> bytes:
 
 
 def command() -> list[bytes]:
-    """Return the command of a supervisor on a worker; a folder is added."""
-    return [python(), b"-BIS", PLACE + b"/supervisor/main.py", b"--worker"]
+    """Return the command of a supervisor on an executor; a folder is added."""
+    return [python(), b"-BIS", PLACE + b"/supervisor/main.py", b"--executor"]
 
 
 def write() -> Path:
@@ -52,10 +52,10 @@ def write() -> Path:
     Raises:
         BuildpermError: It cannot be found out what this Python needs, or not be written.
     """
-    folder = private_cache.folder("worker")
+    folder = private_cache.folder("executor")
     if folder is None:
         raise BuildpermError(
-            f"`{private_cache.place('worker')}` cannot be made, or others may write there",
+            f"`{private_cache.place('executor')}` cannot be made, or others may write there",
             hint="Set XDG_CACHE_HOME to a folder of your own.",
         )
     path = folder / "files.json"

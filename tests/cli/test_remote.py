@@ -1,0 +1,350 @@
+"""Scripts that run on an engine: the same comes of it as here, or they run here."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from buildperm.cache import blob_form, digest
+from tests.command import buildperm, member
+from tests.engines import Files, LyingEngine, casd, wait_apart
+
+pytestmark = pytest.mark.slow  # Each builds several times.
+
+READS = r"""
+    use std::{env, fs, os::unix::fs::{symlink, PermissionsExt}, path::Path, process::Command};
+    let out = env::var("OUT_DIR").unwrap();
+    let read = fs::read_to_string("input/data").unwrap();
+    let mut listed: Vec<_> =
+        fs::read_dir("input/folder").unwrap().map(|e| e.unwrap().file_name()).collect();
+    listed.sort();
+    let absent = Path::new("input/absent").exists();
+    let looked = fs::metadata("input/looked").unwrap();
+    let said = Command::new("sh").arg("input/tool").output().unwrap().stdout;
+    let said = String::from_utf8(said).unwrap();
+    let mode = looked.permissions().mode();
+    let made = format!("{read}{listed:?}{absent}{}{mode:o}{said}", looked.len());
+    fs::write(format!("{out}/made"), made).unwrap();
+    fs::copy("input/data", format!("{out}/copied")).unwrap();
+    fs::write(format!("{out}/place"), &out).unwrap();
+    fs::create_dir_all(format!("{out}/sub/empty")).unwrap();
+    symlink("../made", format!("{out}/sub/link")).unwrap();
+    println!("cargo::rustc-env=FROM={out}");
+    println!("no directive");
+    eprintln!("talk of {out}");
+"""
+INPUTS = {"data": "data", "folder/a": "named only", "looked": "secret", "tool": "echo tool"}
+GRANTS = '[workspace.metadata.buildperm.crates.sample]\nexec = ["sh"]\nreviewed = ["0.1.0"]\n'
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    """Return a folder that is not in /tmp: executors have that of their own."""
+    found = Path(tempfile.mkdtemp(prefix="buildperm-remote-", dir="/var/tmp"))
+    yield found
+    shutil.rmtree(found)
+
+
+@pytest.fixture(scope="module")
+def engine(place: Path) -> Iterator[LyingEngine]:
+    """Return an engine that does what it is asked, until a test has it lie."""
+    folder = place / "casd/store"
+    folder.mkdir(parents=True)
+    with casd(folder) as behind:
+        found = LyingEngine(behind)
+        yield found
+        found.stop()
+
+
+class RemoteBuild:
+    """A workspace with one build script, whose inputs are known by a run here."""
+
+    def __init__(self, top: Path, engine: LyingEngine, body: str, inputs: dict[str, str]) -> None:
+        self.engine = engine
+        self.workspace = member(top / "ws", f"fn main() {{\n{body}\n}}\n")
+        self.inputs = self.workspace / "sample/input"
+        for name, text in inputs.items():
+            path = self.inputs / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        self.cache = top / "cache"
+        self.cache.mkdir()
+        manifest = self.workspace / "Cargo.toml"
+        table = f"\n[workspace.metadata.buildperm]\nversion = 1\n{GRANTS}"
+        manifest.write_text(manifest.read_text() + table)
+        self.ci()
+        self.here = self.made()
+        wait_apart()
+
+    def ci(self, **variables: str) -> str:
+        """Build from nothing; return why the script ran here, and nothing if it did not."""
+        shutil.rmtree(self.workspace / "target", ignore_errors=True)
+        extra = {
+            "XDG_CACHE_HOME": str(self.cache),
+            "BUILDPERM_REMOTE": f"grpc://{self.engine.address}",
+            **variables,
+        }
+        words = ("ci", "--runtime", "remote", "--report", "json=report.json")
+        self.ended = buildperm(*words, folder=self.workspace, extra=extra)
+        assert self.ended.returncode == 0, self.ended.stderr
+        report: dict[str, Any] = json.loads((self.workspace / "report.json").read_bytes())
+        (script,) = report["scripts"]
+        (told,) = script["remote"]
+        assert told["at"] == f"grpc://{self.engine.address}"
+        where = "ran here, and not on" if told["why"] else "ran on"
+        assert f"buildperm: {where} grpc://{self.engine.address}: sample" in self.ended.stderr
+        return str(told["why"])
+
+    def made(self) -> dict[str, tuple[int, bytes]]:
+        """Return what is in OUT_DIR, and what the script has printed."""
+        (folder,) = self.workspace.glob("target/buildperm/ci/debug/build/sample*/**/out")
+        told = {str(path.relative_to(folder)): _entry(path) for path in folder.rglob("*")}
+        for name in ("output", "stderr"):
+            told[f"../{name}"] = 0, (folder.parent / name).read_bytes()
+        return told
+
+    def recording(self) -> list[dict[str, Any]]:
+        (path,) = self.workspace.glob("target/buildperm/ci/**/recording.jsonl")
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def _entry(path: Path) -> tuple[int, bytes]:
+    if path.is_symlink():
+        return path.lstat().st_mode, os.fsencode(path.readlink())
+    return path.lstat().st_mode, b"" if path.is_dir() else path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def seen(place: Path, engine: LyingEngine) -> RemoteBuild:
+    top = place / "seen"
+    top.mkdir()
+    return RemoteBuild(top, engine, READS, INPUTS)
+
+
+@pytest.fixture
+def build(seen: RemoteBuild) -> Iterator[RemoteBuild]:
+    yield seen
+    seen.engine.changes = lambda _: None
+    seen.engine.answer = None
+
+
+def _opened(recording: list[dict[str, Any]]) -> set[str]:
+    return {str(line["path"]) for line in recording if "path" in line}
+
+
+def test_the_same_comes_of_it_there_as_here(build: RemoteBuild) -> None:
+    before = len(build.engine.asked)
+
+    assert build.ci() == ""
+    assert build.made() == build.here
+    assert len(build.engine.asked) == before + 1
+    recording = build.recording()
+    assert recording[0]["remote"] == {"at": f"grpc://{build.engine.address}", "why": ""}
+    assert f"{build.inputs}/data" in _opened(recording)
+    assert "talk of" in (build.made()["../stderr"][1]).decode()
+
+
+def test_what_has_changed_is_sent_as_it_is_now(build: RemoteBuild) -> None:
+    data = build.inputs / "data"
+    data.write_text("other")
+    try:
+        assert build.ci() == ""
+        assert build.made()["made"][1].startswith(b"other[")
+        assert build.made()["copied"][1] == b"other"
+    finally:
+        data.write_text("data")
+
+
+def test_another_name_in_a_listed_folder_is_listed_there(build: RemoteBuild) -> None:
+    more = build.inputs / "folder/b"
+    more.write_text("")
+    try:
+        assert build.ci() == ""
+        assert b'"a", "b"' in build.made()["made"][1]
+    finally:
+        more.unlink()
+
+
+@pytest.mark.parametrize("name", ["data", "tool", "looked"])
+def test_a_script_that_lacks_an_input_runs_here_and_is_recorded_anew(
+    build: RemoteBuild, name: str
+) -> None:
+    for path in (build.cache / "buildperm").rglob("results/*/*/*.json"):
+        told = json.loads(path.read_bytes())
+        rows = [each for each in told["inputs"] if each[1] != f"$MANIFEST_DIR/input/{name}"]
+        assert len(rows) == len(told["inputs"]) - 1
+        path.write_text(json.dumps(told | {"inputs": rows}))
+
+    why = build.ci()
+    assert "ended there with exit code" in why or "is there now" in why
+    assert build.made() == build.here
+    wait_apart()
+    assert build.ci() == ""
+
+
+def test_a_name_that_was_not_there_has_to_be_absent(build: RemoteBuild) -> None:
+    (build.inputs / "absent").write_text("")
+    before = len(build.engine.asked)
+    try:
+        assert "$MANIFEST_DIR/input/absent is there now" in build.ci()
+        assert b"true" in build.made()["made"][1]
+        assert len(build.engine.asked) == before
+    finally:
+        (build.inputs / "absent").unlink()
+
+
+def test_content_that_was_not_read_does_not_leave(build: RemoteBuild) -> None:
+    store = build.workspace.parent.parent / "casd/store"
+    assert build.ci() == ""
+
+    kept = [path.read_bytes() for path in store.rglob("*") if path.is_file()]
+    assert any(b"echo tool" in content for content in kept)
+    assert not [content for content in kept if content in (b"secret", b"named only")]
+
+
+def _result(files: Files, change: Callable[[dict[str, Any]], object]) -> None:
+    (path,) = [path for path in files if path.endswith(".json")]
+    told = json.loads(files[path])
+    change(told)
+    files[path] = json.dumps(told).encode()
+
+
+def _blob(files: Files, content: bytes) -> list[Any]:
+    named = digest.of(content)
+    files[f"1/blobs/{named[:2]}/{named}"] = blob_form.packed(content)
+    return [named, len(content), 0]
+
+
+def _set(**values: object) -> Callable[[Files], None]:
+    return lambda files: _result(files, lambda told: told.update(values))
+
+
+def _says(text: bytes) -> Callable[[Files], None]:
+    return lambda files: _result(files, lambda told: told.update(stdout=_blob(files, text)))
+
+
+def _input(*row: object) -> Callable[[Files], None]:
+    return lambda files: _result(files, lambda told: told["inputs"].append(list(row)))
+
+
+def _left(*row: object) -> Callable[[Files], None]:
+    def change(files: Files) -> None:
+        _result(files, lambda told: told["left"].append([*row, *_blob(files, b"lie")]))
+
+    return change
+
+
+def _recorded(text: bytes) -> Callable[[Files], None]:
+    return lambda files: _result(files, lambda told: told.update(recording=_blob(files, text)))
+
+
+def _garbled(files: Files) -> None:
+    for path in files:
+        if "/blobs/" in path:
+            files[path] = files[path][:-1]
+
+
+LIES: dict[str, tuple[Callable[[Files], None], str]] = {
+    "no result": (lambda files: files.clear(), "no result"),
+    "no JSON": (lambda f: f.update({p: b"{" for p in f if p.endswith(".json")}), "no result"),
+    "blobs cut off": (_garbled, "cannot be used"),
+    "another crate": (_set(name="other"), "another crate"),
+    "another place": (_set(places={"OUT_DIR": "/x"}), "another place"),
+    "another output": (_left("file", "more", 0o644), "another result"),
+    "a file outside": (_left("file", "../more", 0o644), "no result"),
+    "other lines": (_says(b"cargo::rustc-link-arg=-Wl,-x\n"), "another result"),
+    "a read of its own": (
+        _input("file", "/etc/hostname", 0o644, "0" * 64, 1, 1, 1, 1, 1),
+        "/etc/hostname there, which was not sent",
+    ),
+    "another content": (
+        lambda files: _result(
+            files,
+            lambda told: [
+                each.__setitem__(3, "0" * 64)
+                for each in told["inputs"]
+                if each[1].endswith("input/data")
+            ],
+        ),
+        "input/data holds something else",
+    ),
+    "an input that is none": (_input("file", "relative"), "no result"),
+    "a name that is there": (_input("absent", "$MANIFEST_DIR/input/data"), "is there now"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_an_engine_that_lies_has_the_script_run_here(build: RemoteBuild, lie: str) -> None:
+    build.engine.changes, why = LIES[lie]
+    said = build.ci()
+
+    assert why in said
+    assert build.made() == build.here
+    assert not (build.workspace / "target/more").exists()
+
+
+def test_directives_of_a_lie_pass_the_same_gate(build: RemoteBuild) -> None:
+    """Where nothing is known to compare with, the gate still holds."""
+    data = build.inputs / "data"
+    data.write_text("unknown")
+    try:
+        build.engine.changes = _says(b"cargo::rustc-link-arg=-Wl,-x\n")
+        assert "would not be passed on" in build.ci()
+        assert b"rustc-link-arg" not in build.made()["../output"][1]
+        assert build.made()["made"][1].startswith(b"unknown")
+    finally:
+        data.write_text("data")
+
+
+def test_an_engine_that_is_gone_costs_nothing_but_a_line(build: RemoteBuild) -> None:
+    address = build.engine.address
+    build.engine.address = "127.0.0.1:1"
+    try:
+        assert "cannot be asked: UNAVAILABLE" in build.ci()
+        assert build.made() == build.here
+    finally:
+        build.engine.address = address
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "why"),
+    [
+        (("--runtime", "remote"), {}, "no engine is named"),
+        (
+            ("--runtime", "remote", "--remote", "grpc://engine.example:50051"),
+            {},
+            "has to be encrypted",
+        ),
+        (("--runtime", "remote", "--remote", "http://127.0.0.1:1"), {}, "is none"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_an_error(
+    tmp_path: Path, words: tuple[str, ...], variables: dict[str, str], why: str
+) -> None:
+    workspace = member(tmp_path / "ws", "fn main() {}")
+    manifest = workspace / "Cargo.toml"
+    manifest.write_text(manifest.read_text() + "[workspace.metadata.buildperm]\nversion = 1\n")
+    ended = buildperm("ci", *words, folder=workspace, extra=variables)
+
+    assert ended.returncode == 2
+    assert why in ended.stderr
+    assert not (workspace / "target").exists()
+
+
+@pytest.mark.parametrize("line", ['runtime = "remote"', 'remote = "grpc://127.0.0.1:1"'])
+def test_a_workspace_has_no_say(tmp_path: Path, line: str) -> None:
+    workspace = member(tmp_path / "ws", "fn main() {}")
+    manifest = workspace / "Cargo.toml"
+    table = f"[workspace.metadata.buildperm]\nversion = 1\n{line}\n"
+    manifest.write_text(manifest.read_text() + table)
+    ended = buildperm("ci", folder=workspace)
+
+    assert ended.returncode == 2
+    assert line.partition(" ")[0] in ended.stderr
