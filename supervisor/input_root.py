@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 ZEROS = "zeros"
 """Besides FILE, FOLDER and LINK: so many NUL characters."""
 
-_THEIRS = (b"/dev", b"/proc", b"/sys")  # An executor has its own.
+_THEIRS = (b"/dev", b"/proc")  # An executor has its own.
 _HIDDEN = b"/tmp"  # Likewise: an empty one is mounted over what was sent.
 _ZEROS_MOST = 64 << 20  # Bytes of one file that was only looked at.
+_COPY_MOST = 1 << 20
 _NEVER_NS = 1 << 63
 
 
@@ -47,6 +48,7 @@ class InputRoot:
 
     def __init__(self, run: Run, tokens: PathTokens) -> None:
         self.nodes: dict[bytes, Node] = {}
+        self.copies: dict[bytes, bytes] = {}  # What is to be sent as it was read.
         self._run = run
         self._tokens = tokens
 
@@ -60,7 +62,7 @@ class InputRoot:
         """
         for each in inputs:
             path = self._tokens.real(str(each[1]))
-            if _is_in(path, _THEIRS) or each[0] == KERNEL:
+            if _is_in(path, _THEIRS):
                 continue
             if each[0] == ABSENT:
                 if os.path.lexists(path):
@@ -137,10 +139,13 @@ class InputRoot:
             self.nodes[path] = [LINK, encode(path), encode(os.readlink(path))]
         elif stat.S_ISDIR(about.st_mode):
             self.nodes.setdefault(path, [FOLDER, encode(path)])
-            if kind == LISTING:
+            if kind in (LISTING, KERNEL):
                 self._add_names(path)
         elif not stat.S_ISREG(about.st_mode):
             raise NotSentError(f"{encode(path)} is neither a file nor a folder")
+        elif kind == KERNEL:  # Of /sys, which few executors have; its size is not what it says.
+            with open(path, "rb") as file:
+                self.copies[path] = file.read(_COPY_MOST)
         elif kind == FILE:
             self.nodes[path] = [FILE, encode(path), encode(path)]
         else:

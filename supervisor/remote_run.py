@@ -68,6 +68,7 @@ class RemoteRun:
         self._arguments = list(arguments)
         self._folder = script.unit(run.places["OUT_DIR"]) + b"/remote"
         self._root = InputRoot(run, cached.tokens)
+        self._own = 0  # Files of ours that are sent.
         self._has_filled = False  # What came back may lie in OUT_DIR.
 
     def put_back(self, has_to_end: Callable[[], bool]) -> RestoredRun | None:
@@ -129,6 +130,8 @@ class RemoteRun:
         private_folder.empty(self._folder)
         stub = os.path.abspath(self._arguments[0])
         self._add_own(stub, b"#!/bin/sh\n# real: %b\n" % os.path.basename(run.subject.program))
+        for path, content in root.copies.items():
+            self._add_own(path, content)
         request = {
             "environ": {name: variables[name] for name in variables if name in run.environ},
             "arguments": self._arguments,
@@ -149,7 +152,8 @@ class RemoteRun:
             file.write(json.dumps(asked).encode())
 
     def _add_own(self, path: bytes, content: bytes) -> None:
-        source = self._folder + b"/%d" % len(self._root.nodes)
+        self._own += 1
+        source = self._folder + b"/%d" % self._own
         script.write_atomically(source, content)
         self._root.add_file(path, source)
 
