@@ -26,6 +26,7 @@ from buildperm.supervisor import environment, private_folder, script, session
 from buildperm.supervisor.cached_run import difference
 from buildperm.supervisor.input_root import InputRoot, NotSentError
 from buildperm.tracer.notation import encode
+from buildperm.tracer.recorder.writer import first_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ class RemoteRun:
             "command": [encode(word) for word in (*remote["executor"], THERE)],
             "output": encode(THERE + ANSWER),
             "answer": encode(self._folder + ANSWER),
+            "header": first_line(run.header()),
         }
         with open(self._folder + b"/request.json", "wb") as file:
             file.write(json.dumps(asked).encode())

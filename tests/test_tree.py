@@ -61,6 +61,7 @@ SUBJECTS = {
     "cli/portable_grants": "The way of grants to another machine.",
     "cli/shared_folders": "What every command says of two grants for one folder.",
     "cli/kept_looks": "What the filter stops, and the recorder collects, in runs that may be kept.",
+    "cli/remote": "Scripts that run on an engine, from the first run here to what comes back.",
     "cli/rustc_probes": "What scripts learn of rustc, held and not.",
     "cli/shared_cache": "Machines that share results, from the key to what is restored.",
     "cli/shared_outputs": "What crates leave for one another in the target directory.",

@@ -56,7 +56,10 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
         BuildpermError: A build script cannot be held, or a report cannot be written.
     """
     workspace = open_workspace(words, default=CI)
-    remote = remote_settings.described(os.environ) if options.is_remote else None
+    remote = None
+    if options.is_remote:
+        remote_settings.check_required(workspace.policy.require)
+        remote = remote_settings.described(os.environ)
     snapshots = open_snapshots(workspace)
     lock = workspace.project.metadata.root / "Cargo.lock"
     outputs.check((workspace.manifest_path, lock, snapshots.path))

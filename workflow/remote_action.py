@@ -17,8 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from buildperm.cache.output_copy import told
+from buildperm.cache.path_tokens import PathTokens
+from buildperm.cache.result_store import FolderStore, StoreError
 from buildperm.printable import log_text
 from buildperm.tracer.notation import decode
+from buildperm.tracer.recording import reader
 from buildperm.workflow.executor_files import NAMED_BY
 from buildperm.workflow.remote_engine import PIECE, EngineError, RemoteEngine
 from buildperm.workflow.remote_messages import MESSAGES, Message
@@ -243,6 +247,34 @@ def ask(request: dict[str, Any], executor: list[list[Any]], settings: RemoteSett
         OutputReader(engine).write(tree_message, Path(os.fsdecode(decode(request["answer"]))))
 
 
+def check_recording(request: dict[str, Any], scratch: Path) -> None:
+    """Make sure that a recording can be read, and is of a run that has ended well.
+
+    Args:
+        request: As `ask` takes it; the answer is there.
+        scratch: Where a file can be written.
+
+    Raises:
+        EngineError: It cannot, or is not.
+        OSError: Something cannot be read or written.
+        ValueError: What there is is no result.
+    """
+    results = [each for _, _, each in FolderStore(decode(request["answer"])).every()]
+    if len(results) != 1:
+        raise EngineError("what came back is no result")
+    header = json.loads(request["header"])
+    places = {name: place.encode() for name, place in header["places"].items()}
+    store = FolderStore(decode(request["answer"]))
+    rest = told(results[0].recording, store, PathTokens(places))
+    scratch.write_bytes(request["header"].encode("utf-8", "backslashreplace") + rest)
+    try:
+        end = reader.read(scratch).end
+    except reader.RecordingError as error:
+        raise EngineError("its recording is broken") from error
+    if end.exit or end.failure or end.voided or end.dropped:
+        raise EngineError("its recording is not of a run that has ended well")
+
+
 def _said(engine: RemoteEngine, result: Message) -> str:
     """Say how an action has failed, with the last line of what it has said."""
     said = result.stderr_raw[-_STDERR_MOST:]
@@ -264,7 +296,8 @@ def main(path: str) -> int:
         request = json.loads(Path(path).read_bytes())
         executor = json.loads(Path(os.environ[NAMED_BY]).read_bytes())
         ask(request, executor, RemoteSettings.from_variables(os.environ))
-    except (EngineError, ValueError, DecodeError) as error:
+        check_recording(request, Path(path).with_name("recording.jsonl"))
+    except (EngineError, StoreError, ValueError, DecodeError) as error:
         sys.stdout.write(log_text(f"{error}"))
         return 1
     except OSError as error:

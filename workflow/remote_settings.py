@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from buildperm.errors import BuildpermError
+from buildperm.errors import BuildpermError, CannotEnforceError
+from buildperm.policy.runtime_table import WEAKEST, strength
 from buildperm.tracer.notation import encode
 from buildperm.workflow import executor_files
 
@@ -135,6 +136,19 @@ def described(variables: Mapping[str, str]) -> SessionRemote:
         "executor": executor_files.command(),
         "timeout_s": settings.timeout_s,
     }
+
+
+def check_required(require: str) -> None:
+    """Make sure that what holds scripts on an engine is as much as a workspace asks for.
+
+    Raises:
+        CannotEnforceError: It is less: there, too, Landlock and seccomp hold them.
+    """
+    if strength(require) > strength(WEAKEST):
+        raise CannotEnforceError(
+            f'`require = "{require}"` asks for more than the runtime `remote`',
+            hint=f"Build without `--runtime remote`, or lower `require` to `{WEAKEST}`.",
+        )
 
 
 def check_installed() -> None:

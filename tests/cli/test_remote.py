@@ -275,6 +275,8 @@ LIES: dict[str, tuple[Callable[[Files], None], str]] = {
         ),
         "input/data holds something else",
     ),
+    "a recording that is none": (_recorded(b"{}\n"), "its recording is broken"),
+    "a recording without an end": (_recorded(b""), "its recording is broken"),
     "an input that is none": (_input("file", "relative"), "no result"),
     "a name that is there": (_input("absent", "$MANIFEST_DIR/input/data"), "is there now"),
 }

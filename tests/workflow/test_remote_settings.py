@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.errors import BuildpermError
-from buildperm.workflow.remote_settings import RemoteSettings, described
+from buildperm.errors import BuildpermError, CannotEnforceError
+from buildperm.workflow.remote_settings import RemoteSettings, check_required, described
 
 
 @pytest.mark.parametrize(
@@ -96,6 +96,12 @@ def test_what_is_asked_for_is_kept(tmp_path: Path) -> None:
         settings.channel()
     (tmp_path / "token").write_text("secret\n")
     settings.channel().close()
+
+
+def test_a_workspace_that_asks_for_more_is_not_run_there() -> None:
+    check_required("portable")
+    with pytest.raises(CannotEnforceError, match="asks for more"):
+        check_required("full")
 
 
 def test_supervisors_pass_on_only_what_the_command_was_given() -> None:
