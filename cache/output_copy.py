@@ -11,7 +11,7 @@ import stat
 
 from buildperm.cache.kept_result import FILE, FOLDER, LINK
 from buildperm.tracer.notation import decode, encode
-from buildperm.tracer.system_values import open_flags
+from buildperm.tracer.system_values import MAKES_FILE, READS_FILE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ MOST_FILES = 20_000
 
 _GIVEN = frozenset(("security.selinux", "system.posix_acl_access", "system.posix_acl_default"))
 """Attributes that whatever is made in a folder has from there, or from the system."""
-
-_READ = open_flags("O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC")
-_WRITE = open_flags("O_WRONLY", "O_CREAT", "O_EXCL", "O_NOFOLLOW", "O_CLOEXEC")
 
 
 class NotKeptError(Exception):
@@ -103,7 +100,7 @@ class OutputTaker:
         self._bytes += size
         if self._bytes > MOST_BYTES:
             raise NotKeptError(f"it has left more than {MOST_BYTES >> 20} MiB")
-        file = os.open(path, _READ)
+        file = os.open(path, READS_FILE)
         try:
             pieces = []
             while piece := os.read(file, 1 << 20):
@@ -147,7 +144,7 @@ def told(said: Said, store: ResultStore, tokens: PathTokens) -> bytes:
 
 
 def _make_file(path: bytes, mode: int, content: bytes) -> None:
-    file = os.open(path, _WRITE, 0o600)
+    file = os.open(path, MAKES_FILE, 0o600)
     try:
         while content:
             content = content[os.write(file, content) :]

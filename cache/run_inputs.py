@@ -68,9 +68,16 @@ _AS_SUPERVISOR = frozenset((b"cgroup", b"mountinfo", b"mounts"))  # It is where 
 # In memory, pages are never written back. So who has mapped a file changes its times but once.
 _UNTIMED = frozenset((b"tmpfs", b"ramfs", b"hugetlbfs"))
 _NEAR_NS = 1_000_000_000  # So near to each other, files may have been written at once.
-_DEVICES = frozenset(
-    b"fd full null ptmx pts random shm stderr stdin stdout tty urandom zero".split()
-)
+_DEVICES = frozenset(b"fd full null ptmx pts random stderr stdin stdout tty urandom zero".split())
+
+
+def is_plain_device(real: bytes) -> bool:
+    """Tell whether a path is that of a device, or terminal, that keeps nothing for others.
+
+    `/dev/shm` and `/dev/mqueue` are no such thing.
+    """
+    parts = real.split(b"/")
+    return parts[:2] == [b"", b"dev"] and len(parts) > 2 and parts[2] in _DEVICES
 
 
 class RunInputs:
@@ -123,7 +130,7 @@ class RunInputs:
             self._add_signed(LISTING, real, about, found)
         elif stat.S_ISREG(about.st_mode):
             self._add_file(real, about)
-        elif stat.S_ISCHR(about.st_mode) and self._is_plain_device(real):
+        elif stat.S_ISCHR(about.st_mode) and is_plain_device(real):
             self._add(LOOK, real, _looked_mode(about), 0, 0)
         else:
             self._refuse(path, "is neither a file nor a folder")
@@ -253,10 +260,6 @@ class RunInputs:
         elif rest and (rest[0] not in _OF_ITSELF or len(rest) > 2 or b".." in rest):
             self._refuse(path, "leads through a process, or tells of more than itself")
         return True
-
-    def _is_plain_device(self, real: bytes) -> bool:
-        parts = real.split(b"/")
-        return parts[1] == b"dev" and len(parts) > 2 and parts[2] in _DEVICES
 
     def _about(self, real: bytes) -> os.stat_result | None:
         try:

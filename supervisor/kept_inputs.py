@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from errno import EACCES
 
-from buildperm.cache.run_inputs import RunInputs
+from buildperm.cache.run_inputs import RunInputs, is_plain_device
 from buildperm.rules import baseline
 from buildperm.tracer.notation import encode
 
@@ -147,7 +147,7 @@ def _opened(
     if path.startswith(b"/proc/") and path[6:7].isdigit():
         return f"it read about a process that is not its own: {encode(path)}"
     if "write" in mode:
-        is_harmless = path.startswith((b"/dev/", b"/proc/self/"))
+        is_harmless = is_plain_device(path) or path.startswith(b"/proc/self/")
         return "" if is_harmless else f"it wrote {encode(path)}"
     if mode == "read":
         collector.add_opened(path)

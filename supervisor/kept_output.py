@@ -10,7 +10,7 @@ import stat
 
 from buildperm.supervisor import private_folder
 from buildperm.supervisor.tree_walk import DEEPEST
-from buildperm.tracer.system_values import open_flags
+from buildperm.tracer.system_values import MAKES_FILE, READS_FILE
 
 MOST_BYTES = 64 << 20
 """More than this is not copied: the other run then begins with nothing, as after `cargo clean`."""
@@ -18,8 +18,6 @@ MOST_BYTES = 64 << 20
 MOST_FILES = 10_000
 
 _CHUNK = 1 << 20
-_READ = open_flags("O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC")
-_WRITE = open_flags("O_WRONLY", "O_CREAT", "O_EXCL", "O_NOFOLLOW", "O_CLOEXEC")
 
 
 class _TooMuchError(Exception):
@@ -93,9 +91,9 @@ class KeptOutput:
         os.utime(to, ns=times)
 
     def _copy_file(self, path: bytes, to: bytes) -> None:
-        source = os.open(path, _READ)
+        source = os.open(path, READS_FILE)
         try:
-            target = os.open(to, _WRITE, 0o600)
+            target = os.open(to, MAKES_FILE, 0o600)
             try:
                 while chunk := os.read(source, _CHUNK):
                     self._left_bytes -= len(chunk)

@@ -25,6 +25,13 @@ def open_flags(*names: str) -> int:
     return combined
 
 
+READS_FILE = open_flags("O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC")
+"""Opens what a hostile program has left, to copy it: no link, and no wait for a pipe."""
+
+MAKES_FILE = open_flags("O_WRONLY", "O_CREAT", "O_EXCL", "O_NOFOLLOW", "O_CLOEXEC")
+"""Makes the copy, where nothing may be yet."""
+
+
 def configured(name: str) -> int:
     """Ask sysconf(3) for the value `name`; 1 where the system does not have that call."""
     return os.sysconf(name) if hasattr(os, "sysconf") else 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildperm.cache.path_tokens import PathTokens
-from buildperm.cache.run_inputs import RunInputs, compare, listing, renewed
+from buildperm.cache.run_inputs import RunInputs, compare, is_plain_device, listing, renewed
 
 if TYPE_CHECKING:
     from buildperm.cache.run_inputs import Input
@@ -348,3 +348,20 @@ def test_a_circle_of_links_is_not_kept(place: Path) -> None:
     inputs.add_looked(os.fsencode(place / "a"))
 
     assert "too many links" in inputs.reason
+
+
+@pytest.mark.parametrize(
+    ("path", "is_one"),
+    [
+        (b"/dev/null", True),
+        (b"/dev/pts/3", True),
+        (b"/dev/shm/left", False),  # Others find it there.
+        (b"/dev/mqueue/left", False),
+        (b"/dev/sda", False),
+        (b"/dev", False),
+        (b"/tmp/dev/null", False),
+        (b"dev/null", False),
+    ],
+)
+def test_a_plain_device_keeps_nothing_for_others(path: bytes, is_one: bool) -> None:
+    assert is_plain_device(path) == is_one
