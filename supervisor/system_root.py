@@ -29,6 +29,7 @@ from buildperm.supervisor import landlock, outside_lookup, syscalls
 from buildperm.supervisor.script import StoppedError
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder import inner_loop
+from buildperm.tracer.system_values import open_flags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ _REC, _SLAVE, _DETACH = 0x4000, 1 << 19, 2  # mount(2), umount(2)
 _CLONE, _RECURSIVE, _EMPTY_PATH = 1, 0x8000, 0x1000  # open_tree(2)
 _FROM_EMPTY, _TO_EMPTY = 0x04, 0x40  # move_mount(2)
 _RDONLY, _NOSUID, _NODEV = 1, 2, 4  # mount_setattr(2); the last two are mount(2)'s as well.
-_FOLDER = os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
-_ANY = os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW
+_ANY = open_flags("O_PATH", "O_CLOEXEC", "O_NOFOLLOW")
+_FOLDER = _ANY | open_flags("O_DIRECTORY")
 _BEFORE = b".before"  # Where the machine's root is while the new one is made.
 
 _CANNOT_ENFORCE = 23  # buildperm.errors.ExitCode, which is too heavy to import here.
