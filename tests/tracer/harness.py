@@ -14,6 +14,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
+from buildperm.tracer.recorder.asked_paths import AskedPaths
 from buildperm.tracer.recorder.loop import Recorder
 from buildperm.tracer.recorder.run_end import sentence
 from buildperm.tracer.recorder.writer import Writer
@@ -100,6 +101,9 @@ def main(spec: dict[str, Any]) -> int:
     recorder = CountingRecorder(writer, spec["calls"], spec["library"])
     recorder.environment.withheld = frozenset(spec["withheld"])
     recorder.process_limit = spec["process_limit"]
+    asked = AskedPaths()
+    if spec["collects"]:
+        recorder.collect(asked)
     recorder.attach(pid, argv[0])
     if spec["stop_after_s"]:
         import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
@@ -119,6 +123,9 @@ def main(spec: dict[str, Any]) -> int:
         "unseen": recorder.environment.unseen,
     }
     writer.save(spec["recording"], header, end)
+    with open(spec["recording"] + b".asked", "wb") as asked_file:
+        found = asked.opened, asked.looked, asked.executed
+        asked_file.write(marshal.dumps(tuple(map(frozenset, found))))
     with open(spec["recording"] + b".stops", "w", encoding="utf-8") as file:
         file.write(str(recorder.python_stops))
     return 0

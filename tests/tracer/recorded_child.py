@@ -58,6 +58,7 @@ class Recorded:
     path: Path
     stdout: bytes
     python_stops: int  # Those that the Python loop has handled.
+    asked: tuple[frozenset[bytes], ...]  # Opened, looked at, executed, where that was collected.
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ class Record:
         assert ran.returncode == 0, ran.stderr.decode(errors="replace")
         path = self.home / "recording.jsonl"
         stops = int(Path(f"{path}.stops").read_text())
-        return Recorded(recording.read(path), path, ran.stdout, stops)
+        asked = marshal.loads(Path(f"{path}.asked").read_bytes())
+        return Recorded(recording.read(path), path, ran.stdout, stops, asked)
 
     def prepare(
         self,
@@ -99,13 +101,13 @@ class Record:
         stop_after_s: int = 0,
         readable: Sequence[str | Path] = (),
         writable: Sequence[str | Path] = (),
+        collects: bool = False,
     ) -> list[str]:
         """Return the command that runs `argv` under the recorder."""
         refuse = refuse or {}
         numbers = syscall_numbers.table()
-        names = [
-            name for name in syscall_table.recorded() if name in numbers and name not in refuse
-        ]
+        wanted = (*syscall_table.recorded(), *(syscall_table.looks() if collects else ()))
+        names = [name for name in wanted if name in numbers and name not in refuse]
         recorded = {numbers[name]: 0 for name in names}
         recorded |= {numbers[name]: errno for name, errno in refuse.items()}
         spec = {
@@ -117,6 +119,7 @@ class Record:
             "caps": dict(caps or {}),
             "withheld": list(withheld),
             "process_limit": process_limit,
+            "collects": collects,
             "stop_after_s": stop_after_s,
             "readable": [os.fsencode(path) for path in readable],
             "writable": [os.fsencode(path) for path in writable],
