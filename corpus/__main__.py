@@ -17,14 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from corpus import trial
-from corpus.entries import HERE, load, lock_of
+from corpus.entries import HERE, Corpus, load, lock_of
 from corpus.permissions import write_index
 from corpus.records import RESULTS, records, write
 from corpus.report import write_report
+from corpus.restoring import RestoredUnit
+from corpus.restoring import table as restored_table
 from corpus.tables import DOCUMENT, document
 from corpus.workshop import StepError
 
 _SECONDS = 1800.0
+_OWN = "tests/crates"
 
 
 def write_table() -> None:
@@ -44,7 +47,12 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=HERE.parent / "target/corpus")
     parser.add_argument("--pin", action="store_true", help="only resolve, to the newest versions")
     parser.add_argument("--table", action="store_true", help="only write the tables and the index")
+    parser.add_argument(
+        "--cache", action="store_true", help="compare what is restored with what runs; print that"
+    )
     given = parser.parse_args()
+    if given.cache:
+        return compare_restored(load(), set(given.only or ()), given.folder, given.timeout)
     corpus = load()
     wanted = set(given.only or ())
     tasks: dict[str, Callable[[], Any]] = {}
@@ -76,6 +84,38 @@ def main() -> int:
         write_index(records())
         write_report()
     return 0
+
+
+def compare_restored(corpus: Corpus, wanted: set[str], folder: Path, seconds: float) -> int:
+    """Compare what is restored with what runs, of tests/crates and of groups; print a table.
+
+    Args:
+        corpus: The list.
+        wanted: Names of crates and groups, or `tests/crates`; none: all that need nothing else.
+        folder: Where workspaces are made.
+        seconds: How long each may take.
+
+    Returns:
+        1 if something was restored that is not the same, or a workspace could not be built; else 0.
+    """
+    tasks: dict[str, Callable[[], list[RestoredUnit]]] = {}
+    if not wanted or _OWN in wanted:
+        source, to = HERE.parent / _OWN, folder / "own-crates"
+        tasks[_OWN] = partial(trial.try_restoring_workspace, source, to, seconds)
+    for group, crates in corpus.groups().items():
+        is_wanted = bool(wanted & {group, *(crate.name for crate in crates)})
+        if is_wanted or not (wanted or any(crate.needs for crate in crates)):
+            tasks[group] = partial(trial.try_restoring, crates, group, folder / group, seconds)
+    found: dict[str, list[RestoredUnit]] = {}
+    failed = False
+    for name, task in tasks.items():
+        try:
+            found[name] = task()
+        except StepError as error:
+            print(f"{name}: {error}", file=sys.stderr, flush=True)
+            failed = True
+    print(restored_table(found), end="")
+    return int(failed or any(each.differs for runs in found.values() for each in runs))
 
 
 def _one(name: str, task: Callable[[], Any]) -> None:

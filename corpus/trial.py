@@ -16,6 +16,7 @@ from typing import Any
 from corpus.entries import Corpus, CorpusCrate, CorpusProject, lock_of
 from corpus.made_files import Differences, compare, made
 from corpus.person import allowed, answer, write_locked
+from corpus.restoring import RestoredUnit, restored
 from corpus.workshop import TIMED_OUT, Step, StepError, Workshop
 
 Record = dict[str, Any]
@@ -53,6 +54,48 @@ def try_project(corpus: Corpus, project: CorpusProject, folder: Path, seconds: f
     workshop = _workshop(folder, seconds)
     workshop.write_project(project)
     return _try(corpus, workshop, ["check"])
+
+
+def try_restoring(
+    crates: Sequence[CorpusCrate], group: str, folder: Path, seconds: float
+) -> list[RestoredUnit]:
+    """Show of crates that what is restored equals what runs; `folder` is made anew.
+
+    Raises:
+        StepError: Something could not be prepared or built.
+    """
+    workshop = _workshop(folder, seconds)
+    workshop.write_crates(crates, lock_of(group))
+    workshop.fetch()
+    workshop.commit()
+    try:
+        return _restored(workshop, ["check", "--workspace"])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def try_restoring_workspace(source: Path, folder: Path, seconds: float) -> list[RestoredUnit]:
+    """Show the same of a copy of the workspace in `source`.
+
+    Raises:
+        StepError: Something could not be prepared or built.
+    """
+    workshop = _workshop(folder, seconds)
+    ignored = shutil.ignore_patterns("target")
+    shutil.copytree(source, workshop.folder, ignore=ignored, dirs_exist_ok=True)
+    workshop.commit()
+    try:
+        return _restored(workshop, ["build"])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _restored(workshop: Workshop, cargo: list[str]) -> list[RestoredUnit]:
+    words = ["--no-tui", "--accept", "medium", "--", *cargo]
+    learned = workshop.run([*BUILDPERM, "learn", *words])
+    if learned.code not in (OK, UNDECIDED):
+        raise StepError(f"learn ended with {learned.code}: {learned.err[-2000:]}")
+    return restored(workshop, cargo)
 
 
 def pin(group: str, crates: Sequence[CorpusCrate], folder: Path) -> None:
