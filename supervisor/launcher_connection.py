@@ -46,16 +46,21 @@ def main() -> NoReturn:
     parent = os.getppid()
     connected = _socket.socket(fileno=fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, BRIDGE + 1))
 
-    def reply(status: int) -> None:
-        connected.send(b"%d\n" % status)
-
     try:
         request, handles = _receive(connected)
         _take(handles, [connected.fileno()])
     except (OSError, BadRequestError) as error:
         os.write(2, f"buildperm: cannot run macros: {error}\n".encode())
         os._exit(1)
-    supervise(request, _outside_of(parent), parent, reply=reply)
+    supervise(request, _outside_of(parent), parent, reply=lambda status: reply(connected, status))
+
+
+def reply(connected: _socket.socket, status: int) -> None:
+    """Tell the launcher how it has ended, if that has not ended itself, as editors have it do."""
+    try:
+        connected.send(b"%d\n" % status)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # Its compiler call, or its server, has ended: nobody waits.
 
 
 class LauncherIdentity:
