@@ -55,6 +55,7 @@ else:
 
 _CANNOT_ENFORCE = 23  # buildperm.errors.ExitCode, which is too heavy to import here.
 _LOOK_UP_EVERY_S = 0.5
+_LOADED = "the root needs the loader and the C library with which this machine links: docs/root.md"
 
 
 def checked_abi(session: Session, package: SessionPackage) -> int:
@@ -146,7 +147,8 @@ def execute(
         pass
     failure = launch.failure()
     if failure:
-        raise StoppedError(f"cannot start it: {failure}")
+        is_in_root = "root" in run.session and run.subject.consumer is None
+        raise StoppedError(f"cannot start it: {failure}", _LOADED if is_in_root else "")
     if not recorder.has_begun and not has_to_end():
         raise StoppedError(
             f"the runtime `{run.session['runtime']}` did not come to start it",

@@ -311,6 +311,18 @@ def test_an_interrupted_build_in_a_root_leaves_nothing_running(
     assert started.returncode == 130
 
 
+def test_a_root_without_the_loader_is_named_as_the_reason(tmp_path: Path, root: SmallRoot) -> None:
+    for name in os.listdir(root.folder):
+        if name.startswith("lib"):
+            (root.folder / name).unlink()
+    workspace = member(tmp_path / "ws", "fn main() {}")
+    _append(workspace, root.table())
+    ended = buildperm(*CI, folder=workspace)
+    assert ended.returncode == 20
+    assert "No such file or directory" in ended.stderr
+    assert "the root needs the loader" in ended.stderr
+
+
 _FETCHES = """
 use std::io::{Read, Write};
 
