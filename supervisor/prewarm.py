@@ -47,6 +47,10 @@ def prewarm(path: bytes, folder: bytes) -> None:
     environ = dict(os.environb)
     try:
         loaded = session.preload(path)
+        if "root" in loaded:
+            from buildperm.supervisor.system_root import load_all  # Off unless it is asked for.
+
+            load_all()  # Once, not in each fork.
         for manifest_dir, package in _first_script(loaded):
             places = {"MANIFEST_DIR": manifest_dir, "OUT_DIR": folder, "TMP": folder}
             subject = Subject(folder, b"/")
