@@ -110,6 +110,7 @@ class CachedRun:
         self.keeps = False  # The run is to be observed and kept.
         self._is_again = False  # A result is made again, to compare it.
         self.known: KeptResult | None = None  # The latest that began like this run, if any.
+        self._is_known_other = False  # Of other files than there are now.
         self._changes: dict[bytes, bytes] = {}  # Variables that are others in this run.
         self._jobs = 1
         self._processors: tuple[set[int], set[int]] | None = None  # For the run, and afterwards.
@@ -196,13 +197,12 @@ class CachedRun:
         """Look for a result that fits, and for what may become one."""
         is_restored = self._run.session["cache"].get("restores", True)
         for name, result in self._store.results(self._key):
-            if result.state != UNSTABLE:
-                self.known = self.known or result
             try:
                 compared = compare(result.inputs, self.tokens)
             except ValueError as error:
                 self._why.append(f"a result of {_date(result)} is damaged: {error}")
                 continue
+            self._note_known(result, compared)
             if compared.difference:
                 self._why.append(compared.difference)
                 continue
@@ -237,6 +237,12 @@ class CachedRun:
         if not self._why and not self._near:
             self._why.append("nothing is kept of a run that began like this one")
         self._prepare()
+
+    def _note_known(self, result: KeptResult, compared: InputComparison) -> None:
+        """Note the latest result of which all inputs are the same; else the latest."""
+        is_better = self._is_known_other and not compared.difference
+        if result.state != UNSTABLE and (self.known is None or is_better):
+            self.known, self._is_known_other = result, bool(compared.difference)
 
     def _prepare(self) -> None:
         """Have the run observed; where it has been seen before, under other circumstances."""

@@ -253,6 +253,7 @@ def _garbled(files: Files) -> None:
 
 LIES: dict[str, tuple[Callable[[Files], None], str]] = {
     "no result": (lambda files: files.clear(), "no result"),
+    # What is no JSON, or no result, is left out by the store.
     "no JSON": (lambda f: f.update({p: b"{" for p in f if p.endswith(".json")}), "no result"),
     "blobs cut off": (_garbled, "cannot be used"),
     "another crate": (_set(name="other"), "another crate"),
