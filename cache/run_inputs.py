@@ -43,6 +43,9 @@ FOLDER = "folder"
     kernel   digest of what a file or folder of /proc or /sys says
 """
 
+GONE, THERE_NOW = "is gone", "is there now"
+"""Differences of names, whatever is in them."""
+
 FIELDS = {FILE: 9, LISTING: 9, ABSENT: 2, LINK: 3, LOOK: 5, KERNEL: 3, FOLDER: 2}
 """How long an input is, by its kind; all but the first three fields are numbers."""
 
@@ -347,7 +350,7 @@ def compare(
             why = _compared(each, path, compared, tokens, is_staged=is_staged)
         except OSError as error:
             is_gone = error.errno in _ABSENT
-            why = "is gone" if is_gone else f"cannot be looked at: {error.strerror}"
+            why = GONE if is_gone else f"cannot be looked at: {error.strerror}"
         if why:
             compared.difference = f"{each[1]} {why}"
             break
@@ -389,7 +392,7 @@ def _compared(
                 if error.errno in _ABSENT:
                     return ""
                 raise
-            return "is there now"
+            return THERE_NOW
         case "link":
             text = encode(tokens.tokens_for(os.readlink(path)))
             return "" if text == each[2] else "leads elsewhere"

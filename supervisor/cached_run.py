@@ -30,7 +30,7 @@ from buildperm.cache.known_digests import KnownDigests
 from buildperm.cache.output_copy import NotKeptError, put_back, told
 from buildperm.cache.path_tokens import PathTokens
 from buildperm.cache.result_store import FolderStore, StoreError
-from buildperm.cache.run_inputs import compare, renewed
+from buildperm.cache.run_inputs import GONE, THERE_NOW, compare, renewed
 from buildperm.printable import log_text
 from buildperm.rules import limits
 from buildperm.supervisor import (
@@ -110,7 +110,7 @@ class CachedRun:
         self.keeps = False  # The run is to be observed and kept.
         self._is_again = False  # A result is made again, to compare it.
         self.known: KeptResult | None = None  # The latest that began like this run, if any.
-        self._is_known_other = False  # Of other files than there are now.
+        self._distance = 0  # Of its inputs from what there is now.
         self._changes: dict[bytes, bytes] = {}  # Variables that are others in this run.
         self._jobs = 1
         self._processors: tuple[set[int], set[int]] | None = None  # For the run, and afterwards.
@@ -239,10 +239,11 @@ class CachedRun:
         self._prepare()
 
     def _note_known(self, result: KeptResult, compared: InputComparison) -> None:
-        """Note the latest result of which all inputs are the same; else the latest."""
-        is_better = self._is_known_other and not compared.difference
-        if result.state != UNSTABLE and (self.known is None or is_better):
-            self.known, self._is_known_other = result, bool(compared.difference)
+        """Note the latest of those results whose inputs are most like what there is now."""
+        is_otherwise_named = compared.difference.endswith((GONE, THERE_NOW))
+        distance = (2 if is_otherwise_named else 1) if compared.difference else 0
+        if result.state != UNSTABLE and (self.known is None or distance < self._distance):
+            self.known, self._distance = result, distance
 
     def _prepare(self) -> None:
         """Have the run observed; where it has been seen before, under other circumstances."""
