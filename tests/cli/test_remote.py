@@ -198,6 +198,10 @@ def test_a_name_that_was_not_there_has_to_be_absent(build: RemoteBuild) -> None:
         assert len(build.engine.asked) == before
     finally:
         (build.inputs / "absent").unlink()
+        for path in (build.cache / "buildperm").rglob("results/*/*/*.json"):
+            inputs = json.loads(path.read_bytes())["inputs"]
+            if ["absent", "$MANIFEST_DIR/input/absent"] not in inputs:
+                path.unlink()  # What this run was, for which the name was there.
 
 
 def test_content_that_was_not_read_does_not_leave(build: RemoteBuild) -> None:
