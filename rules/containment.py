@@ -4,7 +4,8 @@ Whoever fills a folder may put a link there: a package's next commit, a build sc
 run. So what a pattern leads to has to lie, after all links are followed, in the folder that its
 token stands for. A pattern without a token means a path of this machine, whose own links are
 followed, as `/bin` is one nearly everywhere; not so a link in a tree that packages or build scripts
-fill. Denials are not held to this: they are about whatever links lead to.
+fill. A root is such a tree as well, by all of its folders together (docs/root.md). Denials are not
+held to this: they are about whatever links lead to.
 
 Part of the supervisor: imports nothing but built-in modules.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.rules import shared_output
+from buildperm.rules import root_layout, shared_output
 from buildperm.rules.pattern import (
     absolute,
     covers,
@@ -57,18 +58,22 @@ def token_folder(pattern: str, places: Mapping[str, bytes]) -> bytes | None:
 class Containment:
     """Decides how much of what patterns lead to may be granted."""
 
-    def __init__(self, places: Mapping[str, bytes], filled: Iterable[bytes]) -> None:
+    def __init__(
+        self, places: Mapping[str, bytes], filled: Iterable[bytes], *, is_in_root: bool = False
+    ) -> None:
         """Prepare.
 
         Args:
             places: Folders by token.
             filled: Trees, without links, that somebody else than the user fills: packages from
                 elsewhere, and what build scripts may write.
+            is_in_root: This process sees a root in the place of the machine's system folders.
         """
         self.left_out: dict[tuple[str, str], bytes] = {}
         """Where links lead to by kind and pattern of what was left out."""
         self._places = places
         self._filled = [*filled]
+        self._is_in_root = is_in_root
         target = places.get("TARGET_DIR")
         if target:
             self._filled.append(target)
@@ -132,12 +137,22 @@ class Containment:
             return False  # Somebody is changing the links on the way just now.
         if pattern.startswith("$TARGET_DIR") and place is not None and self._is_led_on(passed, end):
             return False
+        if self._leaves_root(passed, end):
+            return False
         filled = self._filled
         if place is None and "/" in pattern and "WORKSPACE" in self._places:
             filled = [*filled, self._places["WORKSPACE"]]
         return not any(
             covers(tree, link) and not covers(tree, real) for link in passed for tree in filled
         )
+
+    def leaves_root(self, named: bytes, real: bytes) -> bool:
+        """Tell whether a link of the root leads from what is named to the machine's own files."""
+        return self._is_in_root and self._leaves_root(_walk(named)[0], real)
+
+    def _leaves_root(self, passed: Iterable[bytes], real: bytes) -> bool:
+        is_inside = not self._is_in_root or root_layout.covers(real)
+        return not is_inside and any(map(root_layout.covers, passed))
 
     def _is_led_on(self, passed: Iterable[bytes], end: bytes) -> bool:
         """Tell whether a link in a shared place of the target directory leads out of that place.

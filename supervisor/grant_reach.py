@@ -38,6 +38,8 @@ class GrantReach:
         filled: Iterable[bytes],
         found_tier: Tier,
         sensitive_apart: Mapping[bytes, bytes] | None,
+        *,
+        is_in_root: bool,
     ) -> None:
         """Find what is sensitive; for the arguments see `LandlockRights`."""
         self._package = package
@@ -47,7 +49,7 @@ class GrantReach:
         self.held = Excluded.without_links(tier.closed_to(found_tier, places["MANIFEST_DIR"]))
         self._home = Excluded.without_links(_within_home(places)) | self.held
         self.sensitive = self._existing(writing=False, known=sensitive_apart)
-        self._containment = Containment(places, filled)
+        self._containment = Containment(places, filled, is_in_root=is_in_root)
 
     @property
     def unreadable(self) -> Excluded:
@@ -58,6 +60,10 @@ class GrantReach:
     def left_out(self) -> Mapping[tuple[str, str], bytes]:
         """What grants do not open because links lead out of their folders: see `Containment`."""
         return self._containment.left_out
+
+    def leaves_root(self, named: bytes, real: bytes) -> bool:
+        """Tell whether a link of a root leads out of it: see `Containment`."""
+        return self._containment.leaves_root(named, real)
 
     def opened(
         self, kind: str, patterns: Iterable[str], denied: Excluded

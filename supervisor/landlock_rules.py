@@ -64,6 +64,8 @@ class LandlockRights:
         ownership: Ownership | None = None,
         allowed: baseline.Baseline = baseline.OF_SCRIPTS,
         sensitive_apart: Mapping[bytes, bytes] | None = None,
+        *,
+        is_in_root: bool = False,
     ) -> None:
         """Begin with nothing granted.
 
@@ -78,6 +80,7 @@ class LandlockRights:
             allowed: What needs no grant.
             sensitive_apart: What `sensitive.apart_from_package` has found, for whoever asks about
                 many packages; looked up if not told.
+            is_in_root: As `Containment` takes it.
         """
         self.rights: dict[bytes, int] = {}
         self.with_exclusions: set[bytes] = set()  # Folders granted but for what is excluded.
@@ -92,7 +95,8 @@ class LandlockRights:
         self._places = places
         self._tier = found_tier or tier.NOTHING
         self._reach = GrantReach(
-            package, places, path, found or {}, filled, self._tier, sensitive_apart
+            *(package, places, path, found or {}, filled, self._tier, sensitive_apart),
+            is_in_root=is_in_root,
         )
 
     @property
@@ -180,7 +184,9 @@ class LandlockRights:
         """
         listed: list[bytes] = []
         closed = self._reach.unreadable
-        for folder in dict.fromkeys(map(os.path.realpath, filter(os.path.isabs, folders))):
+        named = {each: os.path.realpath(each) for each in folders if os.path.isabs(each)}
+        within = (real for each, real in named.items() if not self._reach.leaves_root(each, real))
+        for folder in dict.fromkeys(within):
             if is_granted(self.rights, folder, landlock.READ_DIR) or folder in listed:
                 continue
             if closed.above(folder) or self._ownership.shares(folder):
@@ -193,9 +199,14 @@ class LandlockRights:
         return listed
 
     def add_tool(self, program: bytes) -> None:
-        """Grant to run `program` if it is an absolute path, wherever links lead from there."""
+        """Grant to run `program` if it is an absolute path, wherever links lead from there.
+
+        Those of a root lead nowhere but into it.
+        """
         if program.startswith(b"/"):
-            self.add(os.path.realpath(program), EXEC)
+            real = os.path.realpath(program)
+            if not self._reach.leaves_root(program, real):
+                self.add(real, EXEC)
 
     def add(self, path: bytes, rights: int) -> None:
         """Grant `rights` on exactly this `path`, and on all below it if it is a folder."""

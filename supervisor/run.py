@@ -173,6 +173,7 @@ class Run:
             self.tier,
             ownership.of_session(session, self.places),
             self.subject.allowed,
+            is_in_root=self.is_in_root,
         )
         grants.add_baseline()
         grants.add_package()
@@ -307,9 +308,14 @@ class Run:
             told.append(bubblewrap.SHARED_NETWORK)
         return told
 
+    @property
+    def is_in_root(self) -> bool:
+        """Whether the subject sees a root: hosts of macros do not."""
+        return "root" in self.session and self.subject.consumer is None
+
     def _root(self) -> dict[str, object]:
         root = self.session.get("root")
-        if root is None or self.subject.consumer is not None:
+        if root is None or not self.is_in_root:
             return {}
         return {"root": {"path": encode(root["path"]), "digest": root["digest"]}}
 

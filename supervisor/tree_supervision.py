@@ -162,7 +162,9 @@ class TreeSupervisor:
         if self.has_to_end():  # The signal came before there was a tree to kill.
             recorder.stop()
         ended = EndedRun(run, recorder, writer, watch, output)
-        made = write_targets.make_missing(run.package["write"], run.places, run.filled)
+        made = write_targets.make_missing(
+            run.package["write"], run.places, run.filled, is_in_root=run.is_in_root
+        )
         try:
             if handed_over is None:
                 end = execute(run, inputs, recorder, watch, ended.output, self.has_to_end)

@@ -18,17 +18,22 @@ if TYPE_CHECKING:
 
 
 def make_missing(
-    patterns: Iterable[str], places: Mapping[str, bytes], filled: Iterable[bytes] = ()
+    patterns: Iterable[str],
+    places: Mapping[str, bytes],
+    filled: Iterable[bytes] = (),
+    *,
+    is_in_root: bool = False,
 ) -> list[bytes]:
     """Make the files and folders that exact write grants name and that do not exist yet.
 
     A Landlock rule refers to an existing file or folder, and the right to make a file holds for a
     whole folder. `FILE` is made as an empty file, `FOLDER/**` as an empty folder, if the folder
-    above may be granted; `filled` is as for `LandlockRights`. Below the folder of a token, folders
-    above that are missing are made as well: a clean checkout lacks what the script made before.
+    above may be granted; `filled` and `is_in_root` are as for `LandlockRights`. Below the folder of
+    a token, folders above that are missing are made as well: a clean checkout lacks what the script
+    made before.
     Returns what was made; see `remove_unused`.
     """
-    containment = Containment(places, filled)
+    containment = Containment(places, filled, is_in_root=is_in_root)
     made: list[bytes] = []
     # The longest first: what another one lies in is a folder, whatever it is called.
     for pattern in sorted(patterns, key=len, reverse=True):
