@@ -215,9 +215,10 @@ def is_free_search(
     if not path:
         return False
     if not _is_of_scripts(path, places, handed_over):
-        return _is_system(path, places) or (
-            not _holds_crates(value) and _came_with_package(path, places)
-        )
+        # Links of the system are a root's here, and the machine's where rustc follows them: behind
+        # `..` it has to be the system's without them, too.
+        is_system = _is_system(path, places) and _is_system(os.path.normpath(_named(value)), places)
+        return is_system or (not _holds_crates(value) and _came_with_package(path, places))
     # A link there may lead to what the script may read, where others may write later.
     real = os.path.realpath(path)
     return _is_of_scripts(real, places, handed_over) or _is_system(real, places)
@@ -281,13 +282,18 @@ def _searched(value: str) -> bytes:
 
     rustc runs in the workspace's folder for some packages and in the package's for others.
     """
-    kind, equals, rest = value.partition("=")
-    path = decode(rest if equals and kind in _SEARCH_KINDS else value)
+    path = _named(value)
     if not path.startswith(b"/"):
         return b""
     # `..` behind a link leads elsewhere than it reads: `$OUT_DIR/a/b/link/../../..`.
     path = os.path.realpath(path) if b".." in path.split(b"/") else os.path.normpath(path)
     return path[1:] if path.startswith(b"//") else path
+
+
+def _named(value: str) -> bytes:
+    """Return the path in a search path, as it is written."""
+    kind, equals, rest = value.partition("=")
+    return decode(rest if equals and kind in _SEARCH_KINDS else value)
 
 
 def _is_misread(value: str, places: Mapping[str, bytes]) -> bool:

@@ -88,6 +88,44 @@ reason = "to try it"
     assert root.digest == before
 
 
+_LED_OUT = """
+fn main() {
+    let out = std::env::var("OUT_DIR").unwrap();
+    let mut made = String::new();
+    for path in ["/etc/issue", "/etc/timezone"] {
+        made += &format!("{path} {:?}\\n", std::fs::read(path).map_err(|e| e.kind()).is_ok());
+    }
+    println!("cargo:rustc-link-search=native=/usr/lib/../lib/inside");
+    println!("cargo:rustc-link-search=native=/usr/lib/turn/../../../srv/outside");
+    std::fs::write(out + "/made", made).unwrap();
+}
+"""
+_OF_THE_MACHINE = Path("/sys/devices/virtual/net/lo/mtu")  # No build script may read it.
+
+
+def test_links_of_a_root_open_nothing_of_the_machine(root: SmallRoot, tmp_path: Path) -> None:
+    (root.folder / "etc/ld.so.preload").unlink()
+    # What everybody may read of /etc; one leads out of the root, the other one within.
+    (root.folder / "etc/issue").symlink_to(_OF_THE_MACHINE)
+    (root.folder / "etc/timezone").symlink_to("/usr/lib/zone")
+    (root.folder / "usr/lib/zone").write_text("UTC")
+    # With this link the second path ends in /usr/lib; the linker has the machine's, without it.
+    (root.folder / "usr/lib/a/b/c").mkdir(parents=True)
+    (root.folder / "usr/lib/turn").symlink_to("a/b/c")
+    workspace = member(tmp_path / "ws", _LED_OUT)
+    manifest = workspace / "Cargo.toml"
+    grants = '\n[workspace.metadata.buildperm.crates.sample]\nreviewed = ["0.1.0"]\n'
+    manifest.write_text(manifest.read_text() + root.table() + grants)
+    assert _OF_THE_MACHINE.read_bytes()
+    ended = buildperm(*CI, folder=workspace)
+    assert ended.returncode == 20, ended.stderr
+    (path,) = workspace.glob("target/buildperm/ci/**/out/made")
+    assert path.read_text() == "/etc/issue false\n/etc/timezone true\n"
+    said = ended.stdout + ended.stderr
+    assert "/srv/outside" in said
+    assert "inside" not in said
+
+
 def test_setuid_and_capabilities_of_a_root_give_nothing(root: SmallRoot, tmp_path: Path) -> None:
     script = """
 fn main() {
