@@ -61,6 +61,7 @@ def choose(
             hint='Write `require = "full"`, and install bubblewrap: `buildperm doctor`.',
         )
     root = _found(policy, named, places)
+    _check_places(root, places, prepared)
     found = root_digest.state_of(root)
     if found.digest != policy.root_digest:
         raise CannotEnforceError(
@@ -69,12 +70,12 @@ def choose(
             hint="Unpack the right one, or, if the new one is meant, commit its digest as "
             "`root-digest` and run `buildperm learn`.",
         )
-    _check_places(root, places, prepared)
     root_probe.check(root)
     return {
         "path": os.fsencode(root),
         "digest": found.digest,
         "signature": found.signature,
+        "top": found.top,
         "programs": root_layout.PATH,
     }
 

@@ -22,6 +22,7 @@ def real_path(root: bytes, path: bytes, *, follows_outside: bool = True) -> byte
         root: The folder that has `usr` and `etc`.
         path: As it is called within.
         follows_outside: Follow links of the machine, too, where the path leads out of the root.
+            Where it is not to, what `..` means is left open there, and stays.
     """
     walked: list[bytes] = []
     pending = path.split(b"/")[::-1]
@@ -30,7 +31,7 @@ def real_path(root: bytes, path: bytes, *, follows_outside: bool = True) -> byte
         name = pending.pop()
         if name in (b"", b"."):
             continue
-        if name == b"..":
+        if name == b".." and (follows_outside or not walked or root_layout.is_replaced(walked[0])):
             del walked[-1:]
             continue
         walked.append(name)

@@ -11,7 +11,12 @@ import stat
 from buildperm.rules import root_layout
 from buildperm.tracer.notation import encode
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _MOST = 2_000_000  # Files: a system has some ten thousand.
+_LARGEST = 100 << 30  # Bytes, holes too: all of them are read.
 
 
 class NoRootError(Exception):
@@ -52,7 +57,7 @@ def entries(root: bytes) -> list[RootEntry]:
     for each in found:
         if stat.S_ISREG(each.about.st_mode):
             raise NoRootError(f"`{encode(each.path)}` is no folder")
-    pending = [*folders]
+    pending, size = [*folders], 0
     while pending:
         folder = pending.pop()
         for name in os.listdir(root + b"/" + folder):
@@ -60,6 +65,10 @@ def entries(root: bytes) -> list[RootEntry]:
             found.append(entry)
             if stat.S_ISDIR(entry.about.st_mode):
                 pending.append(entry.path)
+            elif not entry.target:
+                size += entry.about.st_size
+        if size > _LARGEST:
+            raise NoRootError(f"its files have more than {_LARGEST >> 30} GiB")
         if len(found) > _MOST:
             raise NoRootError(f"it has more than {_MOST:,} files")
     found.sort(key=lambda each: each.path)
@@ -86,3 +95,18 @@ def signature(root: bytes, found: list[RootEntry]) -> str:
         told.update(b"%d %d %d " % (about.st_dev, about.st_ino, about.st_mode))
         told.update(b"%d %d %d\n" % (about.st_size, about.st_mtime_ns, about.st_ctime_ns))
     return told.hexdigest()
+
+
+def top(found: Iterable[tuple[bytes, os.stat_result]]) -> bytes:
+    """Return what tells the entries of `/` in one root from those of another in the same place.
+
+    Who puts another folder there and the first one back changes nothing in either.
+
+    Args:
+        found: Names, and what lstat(2) says of each.
+    """
+    lines = (
+        b"%d %d %d %s" % (about.st_dev, about.st_ino, about.st_ctime_ns, name)
+        for name, about in found
+    )
+    return b"\0".join(sorted(lines))

@@ -27,12 +27,24 @@ from buildperm.tracer.notation import encode
 
 _FORMAT = b"buildperm root 1\n"
 _CHUNK = 1 << 20
+_TIMED = frozenset(b"bcachefs btrfs ext2 ext3 ext4 f2fs jfs overlay xfs zfs".split())
+"""File systems on which the kernel sets a file's time of change, and nobody else does."""
 _STILL_NS = 2_000_000_000  # What was changed so shortly before may change again unnoticed.
 
 _ELSEWHERE = (b"proc", b"sys", b"dev", b"run", b"var")
 """Where links of a system lead besides, to what is not there in a build, or the build's own."""
 _WRITTEN = ((b"var", b"tmp"), (b"run", b"user"), (b"run", b"lock"), (b"dev", b"shm"))
 """Of these, what everybody may fill."""
+_OF_THE_MACHINE: dict[tuple[bytes, ...], tuple[bytes, ...]] = {
+    (b"var", b"run"): (b"run",),
+    (b"var", b"lock"): (b"run", b"lock"),
+}
+"""Its own links among these: hier(7)."""
+_OWN_PROCESS = ((b"self",), (b"thread-self",))
+_PROCESS_FILES = (
+    *((), (b"mounts",), (b"mountinfo",), (b"fd",)),
+    *((b"fd", b"0"), (b"fd", b"1"), (b"fd", b"2")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,7 @@ class RootState:
 
     digest: str  # `sha256:` and 64 digits.
     signature: str  # Changes with whatever is changed in it.
+    top: bytes  # See `root_tree.top`.
 
 
 def state_of(root: Path) -> RootState:
@@ -53,8 +66,9 @@ def state_of(root: Path) -> RootState:
     entries = _entries(root)
     signature = root_tree.signature(os.fsencode(root), entries)
     kept = _kept_file(root)
+    top = root_tree.top((each.path, each.about) for each in entries if b"/" not in each.path)
     if kept is not None and (known := _known(kept, signature)):
-        return RootState(known, signature)
+        return RootState(known, signature, top)
     for each in entries:
         if each.target:
             _check_link(root, each)
@@ -62,7 +76,8 @@ def state_of(root: Path) -> RootState:
     if signature_of(root) != signature:
         raise _unfit(root, "it changes while it is read")
     newest_ns = max(max(each.about.st_mtime_ns, each.about.st_ctime_ns) for each in entries)
-    if kept is not None and newest_ns < began_ns - _STILL_NS and not _is_in_memory(root, entries):
+    is_still = newest_ns < began_ns - _STILL_NS
+    if kept is not None and is_still and not _has_doubtful_times(entries):
         text = json.dumps({"signature": signature, "digest": digest})
         try:
             new = kept.with_suffix(f".{os.getpid()}")
@@ -70,7 +85,7 @@ def state_of(root: Path) -> RootState:
             os.replace(new, kept)
         except OSError:
             pass  # It is read once more next time.
-    return RootState(digest, signature)
+    return RootState(digest, signature, top)
 
 
 def signature_of(root: Path) -> str:
@@ -129,9 +144,22 @@ def _check_link(root: Path, link: RootEntry) -> None:
     """
     end = real_path(os.fsencode(root), b"/" + link.path, follows_outside=False)
     parts = tuple(end.split(b"/")[1:])
-    is_elsewhere = parts[0] in _ELSEWHERE and parts[:2] not in _WRITTEN
-    if not root_layout.is_replaced(parts[0]) and not is_elsewhere:
+    is_inside = root_layout.is_replaced(parts[0])
+    # What lies at the top is a folder of the system for whoever builds: never the machine's.
+    if not is_inside and (b"/" not in link.path or not _is_elsewhere(parts)):
         raise _unfit(root, f"the link `{encode(link.path)}` leads out of it, to `{encode(end)}`")
+
+
+def _is_elsewhere(parts: tuple[bytes, ...]) -> bool:
+    """Tell whether a path leads to what is none of a root's, and from there nowhere else.
+
+    In `/proc` are links to everything: proc(5).
+    """
+    parts = (*_OF_THE_MACHINE.get(parts[:2], parts[:2]), *parts[2:])
+    process, within = parts[1:2], parts[2:]
+    if parts[0] == b"proc" and (process in _OWN_PROCESS or b"".join(process).isdigit()):
+        return within in _PROCESS_FILES
+    return parts[0] in _ELSEWHERE and parts[:2] not in _WRITTEN and b".." not in parts
 
 
 def _kept_file(root: Path) -> Path | None:
@@ -150,12 +178,23 @@ def _known(path: Path, signature: str) -> str:
     return found if isinstance(found, str) and found.startswith("sha256:") else ""
 
 
-def _is_in_memory(root: Path, entries: list[RootEntry]) -> bool:
-    """Tell whether files lie where who has mapped one changes it without its times: tmpfs(5)."""
-    from buildperm.cache.run_inputs import keeps_times
+def _has_doubtful_times(entries: list[RootEntry]) -> bool:
+    """Tell whether files may hold something else while inode, size and times are as they were.
 
-    devices = {each.about.st_dev for each in entries} | {os.lstat(root).st_dev}
-    return not all(map(keeps_times, devices))
+    In memory, who has mapped one changes it: tmpfs(5). An image is made with whatever times one
+    likes, and the next one is mounted as the same device; likewise what comes from a server.
+    """
+    devices = {each.about.st_dev for each in entries}
+    try:
+        lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    except OSError:
+        return True
+    for line in lines:  # proc_pid_mountinfo(5). A subvolume of btrfs has a device of its own.
+        fields, _, rest = line.partition(b" - ")
+        major, _, minor = fields.split()[2].partition(b":")
+        if os.makedev(int(major), int(minor)) in devices and rest.split(b" ")[0] not in _TIMED:
+            return True
+    return False
 
 
 def _unfit(root: Path, why: str) -> CannotEnforceError:

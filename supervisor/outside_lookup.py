@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _LONGEST = 1 << 13  # A request is a name, an answer some addresses.
+_MOST = 100  # Addresses: who answers for a name may send any number of them.
 
 
 class OutsideLookup:
@@ -79,7 +80,7 @@ def _answer(request: bytes) -> bytes:
     port, _, name = request.partition(b" ")
     try:
         return b" ".join(
-            (b"+", *(each.hex().encode() for each in look_up(name.decode(), int(port))))
+            (b"+", *(each.hex().encode() for each in look_up(name.decode(), int(port))[:_MOST]))
         )
     except (OSError, ValueError) as error:
         return b"- " + str(error).encode()[:200]

@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         path: bytes  # Without links.
         digest: str  # `sha256:` and so on: of all that is mounted of it.
         signature: str  # Changes with whatever is changed in it: sandbox.root_digest.
+        top: bytes  # Tells it from another one in its place: rules.root_tree.
         programs: bytes  # PATH for build scripts.
 
     class SessionCache(TypedDict):

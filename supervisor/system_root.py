@@ -101,7 +101,7 @@ def enter(session: Session, package: SessionPackage, *, is_doubtful: bool) -> No
         inner_loop.start(session.get("inner_loop", b""), session["calls"])
         if package["net"]:
             _lookups.append(outside_lookup.OutsideLookup())
-        change(root["path"])
+        change(root["path"], root["top"])
     except OSError as error:
         raise StoppedError(
             f"cannot put the root `{encode(root['path'])}` in place: {error}",
@@ -198,8 +198,12 @@ def close_to_code(starter: bytes) -> None:
     sys.addaudithook(judge)
 
 
-def change(root: bytes) -> None:
+def change(root: bytes, top: bytes | None = None) -> None:
     """Enter namespaces of its own, and have there what is the system's from `root`.
+
+    Args:
+        root: Its folder, without links.
+        top: What `root_tree.top` said of the one that is meant; None for whatever is there.
 
     Raises:
         OSError: It cannot be done; this process is of no more use then.
@@ -212,7 +216,7 @@ def change(root: bytes) -> None:
     if is_private:
         _map(user, group)
     _checked("keep mounts from others", mount, b"none\0", b"/\0", b"\0", _REC | _SLAVE, 0)
-    parts = _parts(root)  # Only now: mounts of another namespace cannot be copied.
+    parts = _parts(root, top)  # Only now: mounts of another namespace cannot be copied.
     # It has to be somewhere, and covers that only until it is the root itself.
     _checked(
         "make a file system",
@@ -252,7 +256,7 @@ def _numbers() -> tuple[int, int, int, int]:
     return _NUMBERS[machine]
 
 
-def _parts(root: bytes) -> dict[bytes, tuple[int, bytes]]:
+def _parts(root: bytes, wanted: bytes | None) -> dict[bytes, tuple[int, bytes]]:
     """Open what `root` has for `/`: a descriptor of a folder, or what a link says, by name.
 
     Raises:
@@ -262,6 +266,7 @@ def _parts(root: bytes) -> dict[bytes, tuple[int, bytes]]:
         raise OSError(f"`{encode(root)}` has been moved, or a link leads to it now")
     top = os.open(root, _FOLDER)
     found: dict[bytes, tuple[int, bytes]] = {}
+    seen: list[tuple[bytes, os.stat_result]] = []
     try:
         for name in map(os.fsencode, os.listdir(b"/proc/self/fd/%d" % top)):
             if not root_layout.is_replaced(name):
@@ -271,8 +276,12 @@ def _parts(root: bytes) -> dict[bytes, tuple[int, bytes]]:
                 found[name] = -1, os.readlink(name, dir_fd=top)
             elif stat.S_ISDIR(about.st_mode):
                 found[name] = os.open(name, _FOLDER, dir_fd=top), b""
+                about = os.fstat(found[name][0])
+            seen.append((name, about))
     finally:
         os.close(top)
+    if wanted is not None and root_tree.top(seen) != wanted:
+        raise OSError("another one has been put in its place since `buildperm` looked at it")
     for name in root_layout.NEEDED:
         if found.get(name, (-1, b""))[0] < 0:
             raise OSError(f"`{encode(root)}` has no folder `{name.decode()}`")

@@ -84,7 +84,7 @@ def test_a_kept_digest_counts_only_as_long_as_nothing_changes(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("buildperm.sandbox.root_digest._STILL_NS", -(10**12))
-    monkeypatch.setattr("buildperm.sandbox.root_digest._is_in_memory", lambda *_: False)
+    monkeypatch.setattr("buildperm.sandbox.root_digest._has_doubtful_times", lambda _: False)
     found = state_of(root)
     (kept,) = (tmp_path / "cache/buildperm/roots").iterdir()
     kept.write_text(kept.read_text().replace(found.digest, f"sha256:{'0' * 64}"))
@@ -121,6 +121,15 @@ def _moved(path: Path, to: Path) -> None:
     path.symlink_to(to)
 
 
+def _linked(name: str, to: str) -> Callable[[Path], object]:
+    return lambda root: (root / name).symlink_to(to)
+
+
+def _sized(path: Path, size: int) -> None:
+    path.write_text("")
+    os.truncate(path, size)
+
+
 def _filed(path: Path) -> None:
     path.rename(path.with_name("home") / "before")
     path.write_text("")
@@ -129,10 +138,23 @@ def _filed(path: Path) -> None:
 _UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
     "a link to the homes": (lambda root: (root / "usr/out").symlink_to("/home"), "`/home`"),
     "above itself": (lambda root: (root / "usr/out").symlink_to("../../home"), "`/home`"),
-    "by way of /proc": (lambda root: (root / "usr/out").symlink_to("/proc/../home"), "`/home`"),
+    "by way of /proc": (
+        lambda root: (root / "usr/out").symlink_to("/proc/../home"),
+        "`/proc/../home`",
+    ),
     "to what all write": (lambda root: (root / "usr/out").symlink_to("/tmp/x"), "`/tmp/x`"),
     "to /var/tmp": (lambda root: (root / "usr/out").symlink_to("/var/tmp/x"), "`/var/tmp/x`"),
     "to everything": (lambda root: (root / "etc/out").symlink_to("/"), "`/`"),
+    "to all that a process sees": (_linked("usr/out", "/proc/self/root/srv"), "`usr/out`"),
+    "to where a process is": (_linked("etc/out", "../proc/thread-self/cwd"), "`etc/out`"),
+    "to what another one sees": (_linked("usr/out", "/proc/1/root/etc"), "`usr/out`"),
+    "to what it has open": (_linked("usr/out", "/proc/self/fd/3"), "`usr/out`"),
+    "to a user's own": (_linked("usr/out", "/var/run/user/1000"), "`usr/out`"),
+    "to locks": (_linked("usr/out", "/var/lock/x"), "`usr/out`"),
+    "back from a link of the machine": (_linked("usr/out", "/var/run/../srv"), "`usr/out`"),
+    "lib that is /var": (_linked("lib32", "var/lib"), "`lib32`"),
+    "opt that is /run": (_linked("opt", "/run"), "`opt`"),
+    "more than anybody reads": (lambda root: _sized(root / "usr/huge", 1 << 42), "GiB"),
     "lib that is home": (lambda root: (root / "lib").symlink_to("/home"), "`lib`"),
     "a chain": (_chained, "`/srv`"),
     "a pipe": (lambda root: os.mkfifo(root / "usr/pipe"), "`usr/pipe`"),
@@ -158,6 +180,21 @@ def test_a_root_with_the_links_of_a_usual_system_is_one(root: Path) -> None:
     (root / "etc/resolv.conf").symlink_to("../run/systemd/resolve/stub-resolv.conf")
     (root / "usr/share").mkdir()
     (root / "usr/share/dicts").symlink_to("/var/lib/dicts")
+    (root / "usr/share/cups").symlink_to("/var/run/cups")
+    (root / "usr/share/input").symlink_to("/proc/self/fd/0")
+    (root / "usr/share/kernel").symlink_to("/proc/sys/kernel")
     (root / "usr/bin/loop").symlink_to("loop")
+    (root / "lib32").symlink_to("/usr/lib")
     (root / "dev").symlink_to("/somewhere")  # Not the system's.
     assert state_of(root).digest.startswith("sha256:")
+
+
+def test_another_root_in_the_same_place_is_told_from_it(root: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(root, tmp_path / "other", symlinks=True)
+    before = state_of(root)
+    root.rename(tmp_path / "away")
+    other.rename(root)
+    assert state_of(root).top != before.top
+    root.rename(other)
+    (tmp_path / "away").rename(root)
+    assert state_of(root) == before  # Nothing of it has been changed.

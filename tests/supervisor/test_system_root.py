@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import buildperm
-from buildperm.rules import root_layout, root_tree
+from buildperm.rules import root_layout
+from buildperm.sandbox.root_digest import state_of
 from buildperm.supervisor import landlock, system_root
 from buildperm.supervisor.script import StoppedError
 from buildperm.supervisor.session import ungranted
@@ -75,6 +76,25 @@ def test_a_root_that_is_led_to_by_a_link_is_not_entered(root: SmallRoot, tmp_pat
     assert os.listdir("/usr") == before
 
 
+@pytest.mark.parametrize("is_swapped", [False, True])
+def test_a_root_that_another_one_replaces_is_not_entered(
+    root: SmallRoot, tmp_path: Path, *, is_swapped: bool
+) -> None:
+    other = SmallRoot(tmp_path / "other")
+    top = state_of(root.folder).top
+    if is_swapped:
+        root.folder.rename(tmp_path / "away")
+        other.folder.rename(root.folder)
+    path = str(Path(buildperm.__file__).absolute().parent.parent)
+    enter = "system_root.change(os.fsencode(sys.argv[2]), bytes.fromhex(sys.argv[3]))"
+    code = "import os, sys; sys.path.append(sys.argv[1])\n"
+    code += f"from buildperm.supervisor import system_root\n{enter}\n"
+    words = [sys.executable, "-IS", "-c", code, path, str(root.folder), top.hex()]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ("another one has been put in its place" in ended.stderr) == is_swapped
+    assert (ended.returncode == 0) != is_swapped, ended.stderr
+
+
 @pytest.mark.parametrize(
     ("written", "is_refused"),
     [
@@ -98,8 +118,9 @@ def test_what_lets_a_script_change_the_root_is_refused(written: bytes, *, is_ref
 
 def _session(root: SmallRoot, **fields: object) -> Session:
     path = os.fsencode(root.folder)
-    signature = root_tree.signature(path, root_tree.entries(path))
-    told: Any = {"root": {"path": path, "digest": root.digest, "signature": signature}}
+    state = state_of(root.folder)
+    named = {"digest": state.digest, "signature": state.signature, "top": state.top}
+    told: Any = {"root": {"path": path, **named}}
     return told | {"starter": b"/starter", "room": True, "calls": {}} | fields  # type: ignore[no-any-return]
 
 
