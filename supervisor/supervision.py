@@ -165,6 +165,8 @@ class ScriptSupervisor(TreeSupervisor):
                 self.is_in_root = True
                 session = system_root.seen(session)
             status, recording = self._prepared(session, package, manifest_dir, program)
+            if self.is_in_root:
+                system_root.check_unchanged(session)
         except StoppedError as stopped:
             status = stopped.exit_status
             raise

@@ -70,6 +70,7 @@ _CHANGES = (
 )
 
 _entered: list[bytes] = []
+_machine: list[int] = []  # Descriptors of the root, which may lie where it cannot be seen within.
 _lookups: list[outside_lookup.OutsideLookup] = []
 
 
@@ -97,7 +98,8 @@ def enter(session: Session, package: SessionPackage, *, is_doubtful: bool) -> No
     try:
         load_all()
         if is_doubtful:
-            _check(root)
+            _check(root, root["path"])
+            _machine.append(os.open(root["path"], _FOLDER))
         inner_loop.start(session.get("inner_loop", b""), session["calls"])
         if package["net"]:
             _lookups.append(outside_lookup.OutsideLookup())
@@ -126,14 +128,34 @@ def seen(session: Session) -> Session:
     return within
 
 
-def _check(root: SessionRoot) -> None:
-    """Make sure that the root is what it was when it was chosen.
+def check_unchanged(session: Session) -> None:
+    """Make sure, where `enter` was in doubt, that the root has not been changed since.
+
+    Nobody else does so: no command of buildperm waits for the end of the build.
+
+    Raises:
+        StoppedError: It has.
+    """
+    for top in _machine:
+        try:
+            _check(session["root"], b"/proc/self/fd/%d" % top)
+        except OSError as error:
+            raise StoppedError(
+                f"the root `{encode(session['root']['path'])}` was changed while the build script "
+                f"ran in it: {error}",
+                "find out what changes it, restore it, run `cargo clean`, and build again",
+                _CANNOT_ENFORCE,
+            ) from error
+
+
+def _check(root: SessionRoot, folder: bytes) -> None:
+    """Make sure that the root, which is at `folder`, is what it was when it was chosen.
 
     Raises:
         OSError: It is not.
     """
     try:
-        found = root_tree.signature(root["path"], root_tree.entries(root["path"]))
+        found = root_tree.signature(root["path"], root_tree.entries(folder))
     except root_tree.NoRootError as error:
         raise OSError(str(error)) from error
     if found != root["signature"]:

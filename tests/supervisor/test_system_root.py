@@ -95,6 +95,33 @@ def test_a_root_that_another_one_replaces_is_not_entered(
     assert (ended.returncode == 0) != is_swapped, ended.stderr
 
 
+_CHANGED = """
+import os, sys
+sys.path.append(sys.argv[1])
+from buildperm.supervisor import system_root
+from buildperm.supervisor.session import ungranted
+session = eval(sys.argv[2])
+system_root.enter(session, ungranted(), is_doubtful=True)
+if sys.argv[3] == "True":
+    path = session["root"]["path"] + b"/etc/os-release"
+    text = open(path, "rb").read()
+    open(path, "wb").write(b"NAME=evil")
+    open(path, "wb").write(text)
+system_root.check_unchanged(session)
+"""
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_a_root_that_changes_while_no_command_waits_fails_the_script(
+    root: SmallRoot, tmp_path: Path, *, is_changed: bool
+) -> None:
+    path = str(Path(buildperm.__file__).absolute().parent.parent)
+    words = [sys.executable, "-IS", "-c", _CHANGED, path, repr(_session(root)), str(is_changed)]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ("was changed while the build script ran" in ended.stderr) == is_changed, ended.stderr
+    assert (ended.returncode == 0) != is_changed, ended.stderr
+
+
 @pytest.mark.parametrize(
     ("written", "is_refused"),
     [
