@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.rules import root_layout, shared_output
+from buildperm.rules import shared_output
 from buildperm.rules.pattern import (
     absolute,
     covers,
@@ -28,7 +28,7 @@ from buildperm.tracer.notation import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 LINKS_MOST = 40
 """Links on the way of one path that the kernel follows: path_resolution(7)."""
@@ -59,7 +59,10 @@ class Containment:
     """Decides how much of what patterns lead to may be granted."""
 
     def __init__(
-        self, places: Mapping[str, bytes], filled: Iterable[bytes], *, is_in_root: bool = False
+        self,
+        places: Mapping[str, bytes],
+        filled: Iterable[bytes],
+        of_root: Callable[[bytes], bool] | None = None,
     ) -> None:
         """Prepare.
 
@@ -67,13 +70,13 @@ class Containment:
             places: Folders by token.
             filled: Trees, without links, that somebody else than the user fills: packages from
                 elsewhere, and what build scripts may write.
-            is_in_root: This process sees a root in the place of the machine's system folders.
+            of_root: Tells what a root has in the place of the machine's; None where there is none.
         """
         self.left_out: dict[tuple[str, str], bytes] = {}
         """Where links lead to by kind and pattern of what was left out."""
         self._places = places
         self._filled = [*filled]
-        self._is_in_root = is_in_root
+        self._of_root = of_root
         target = places.get("TARGET_DIR")
         if target:
             self._filled.append(target)
@@ -148,11 +151,11 @@ class Containment:
 
     def leaves_root(self, named: bytes, real: bytes) -> bool:
         """Tell whether a link of the root leads from what is named to the machine's own files."""
-        return self._is_in_root and self._leaves_root(_walk(named)[0], real)
+        return self._of_root is not None and self._leaves_root(_walk(named)[0], real)
 
     def _leaves_root(self, passed: Iterable[bytes], real: bytes) -> bool:
-        is_inside = not self._is_in_root or root_layout.covers(real)
-        return not is_inside and any(map(root_layout.covers, passed))
+        of_root = self._of_root
+        return of_root is not None and not of_root(real) and any(map(of_root, passed))
 
     def _is_led_on(self, passed: Iterable[bytes], end: bytes) -> bool:
         """Tell whether a link in a shared place of the target directory leads out of that place.

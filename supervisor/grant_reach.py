@@ -5,7 +5,14 @@ Part of the supervisor: standard library only.
 
 from __future__ import annotations
 
-from buildperm.rules import own_temporaries, profile_output, sensitive, shared_output, tier
+from buildperm.rules import (
+    own_temporaries,
+    profile_output,
+    root_layout,
+    sensitive,
+    shared_output,
+    tier,
+)
 from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import absolute, covers, is_literal, resolve, resolve_exec
 from buildperm.supervisor.exclusion import Excluded
@@ -49,7 +56,7 @@ class GrantReach:
         self.held = Excluded.without_links(tier.closed_to(found_tier, places["MANIFEST_DIR"]))
         self._home = Excluded.without_links(_within_home(places)) | self.held
         self.sensitive = self._existing(writing=False, known=sensitive_apart)
-        self._containment = Containment(places, filled, is_in_root=is_in_root)
+        self._containment = Containment(places, filled, root_layout.covers if is_in_root else None)
 
     @property
     def unreadable(self) -> Excluded:

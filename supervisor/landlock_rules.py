@@ -80,7 +80,7 @@ class LandlockRights:
             allowed: What needs no grant.
             sensitive_apart: What `sensitive.apart_from_package` has found, for whoever asks about
                 many packages; looked up if not told.
-            is_in_root: As `Containment` takes it.
+            is_in_root: A root is in the place of the machine's system folders.
         """
         self.rights: dict[bytes, int] = {}
         self.with_exclusions: set[bytes] = set()  # Folders granted but for what is excluded.

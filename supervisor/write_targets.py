@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from buildperm.rules import profile_output, shared_output
+from buildperm.rules import profile_output, root_layout, shared_output
 from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import absolute, folder, is_literal, leads
 from buildperm.tracer.notation import decode
@@ -33,7 +33,7 @@ def make_missing(
     made before.
     Returns what was made; see `remove_unused`.
     """
-    containment = Containment(places, filled, is_in_root=is_in_root)
+    containment = Containment(places, filled, root_layout.covers if is_in_root else None)
     made: list[bytes] = []
     # The longest first: what another one lies in is a folder, whatever it is called.
     for pattern in sorted(patterns, key=len, reverse=True):
