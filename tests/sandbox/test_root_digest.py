@@ -154,7 +154,7 @@ _UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
     "back from a link of the machine": (_linked("usr/out", "/var/run/../srv"), "`usr/out`"),
     "lib that is /var": (_linked("lib32", "var/lib"), "`lib32`"),
     "opt that is /run": (_linked("opt", "/run"), "`opt`"),
-    "more than anybody reads": (lambda root: _sized(root / "usr/huge", 1 << 42), "GiB"),
+    "more than anybody reads": (lambda root: _sized(root / "usr/huge", 1 << 38), "GiB"),
     "lib that is home": (lambda root: (root / "lib").symlink_to("/home"), "`lib`"),
     "a chain": (_chained, "`/srv`"),
     "a pipe": (lambda root: os.mkfifo(root / "usr/pipe"), "`usr/pipe`"),
