@@ -218,7 +218,8 @@ class RunInputs:
                 self._refuse(place, f"cannot be looked at: {error.strerror}")
             return None
         if text and not own:
-            self._check_age(place, about)
+            if not _is_fixed(place):
+                self._check_age(place, about)
             shown = encode(self._tokens.tokens_for(text))
             self._add(LINK, place, shown)
         self._links[place] = text
@@ -478,6 +479,11 @@ def _signature(about: os.stat_result) -> tuple[int, ...]:
 
 
 _untimed: list[frozenset[int]] = []  # Devices, once they have been looked up.
+
+
+def _is_fixed(link: bytes) -> bool:
+    """Tell whether nobody can change a link: one in `/` in a root has been made for this run."""
+    return not link.rpartition(b"/")[0] and bool(os.statvfs(b"/").f_flag & os.ST_RDONLY)
 
 
 def keeps_times(device: int) -> bool:
