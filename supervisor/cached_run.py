@@ -120,7 +120,7 @@ class CachedRun:
         self._key, self._parts = "", dict[str, str]()
         self.tokens = PathTokens(run.places)
         self._secrets: frozenset[str] = frozenset()
-        self._shown = result_taking.shown(run.places)
+        self._shown = result_taking.recorded_tokens(run.places)
         self._began_ns = time.time_ns()
         self._outcome = "run"
         try:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from buildperm.supervisor.verdict import RunVerdict
 
 
-def shown(places: Mapping[str, bytes]) -> PathTokens:
+def recorded_tokens(places: Mapping[str, bytes]) -> PathTokens:
     """Return the tokens for places as a recording writes them."""
     return PathTokens({name: encode(place).encode() for name, place in places.items()})
 
@@ -64,6 +64,6 @@ def take(
     made.stderr = taker.keep(bytes(streams.said))
     with open(run.subject.recording, "rb") as file:
         rest = file.read().partition(b"\n")[2]
-    made.recording = OutputTaker(store, shown(run.places)).keep(rest)
+    made.recording = OutputTaker(store, recorded_tokens(run.places)).keep(rest)
     made.bound = sorted(taker.bound)
     return made

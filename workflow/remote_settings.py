@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy.runtime_table import WEAKEST, strength
+from buildperm.printable import is_visible
 from buildperm.tracer.notation import encode
 from buildperm.workflow import executor_files
 
@@ -177,7 +178,7 @@ def _parsed(address: str) -> tuple[str, str, bool]:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         parts, host, port = urlsplit(""), "", None
-    is_plain = address.isascii() and address.isprintable() and " " not in address
+    is_plain = address.isascii() and is_visible(address) and " " not in address
     if parts.scheme not in ("grpc", "grpcs") or not host or not port or not is_plain:
         raise BuildpermError("the address of the engine is none", hint=FORM)
     if parts.username is not None or parts.query or parts.fragment:

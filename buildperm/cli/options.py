@@ -207,14 +207,7 @@ def runtime_option(command: Command) -> Command:
             help="What confines scripts and macros; `auto` is the strongest that works here.  "
             "[default: `runtime` in Cargo.toml, else what `require` says]",
         ),
-        click.option(
-            "--root",
-            metavar="FOLDER",
-            envvar="BUILDPERM_ROOT",
-            expose_value=False,
-            callback=_use_root,
-            help="Where the root is here that `root-digest` in Cargo.toml wants.",
-        ),
+        _root_option(),
     )
 
 
@@ -241,6 +234,18 @@ def remote_options(command: Command) -> Command:
             help="The engine for `--runtime remote`: grpcs://HOST:PORT/INSTANCE. docs/remote.md "
             "says what leaves this machine.",
         ),
+        _root_option(),
+    )
+
+
+def _root_option() -> Callable[[Command], Command]:
+    return click.option(
+        "--root",
+        metavar="FOLDER",
+        envvar="BUILDPERM_ROOT",
+        expose_value=False,
+        callback=_use_root,
+        help="Where the root is here that `root-digest` in Cargo.toml wants.",
     )
 
 
