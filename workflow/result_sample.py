@@ -1,4 +1,4 @@
-"""`buildperm cache verify --sample`: runs scripts again that were restored, and compares."""
+"""Runs scripts again that were restored, and compares, for `buildperm cache verify`."""
 
 from __future__ import annotations
 

@@ -39,8 +39,8 @@ def command(
     \b
     show [CRATE]     list them: when each was recorded, by whom, how often seen
     explain CRATE    say whether its last run was restored, and why not
-    verify           read all of them, and remove what is damaged; with --sample N also
-                     what N scripts do otherwise than what was restored
+    verify           read all of them, and remove what is damaged
+                     --sample N: run N scripts again, remove what differs
     clear [CRATE]    remove them
     pull             take what others have signed, before a build
     push             sign what was seen twice here for others, after a build
