@@ -51,6 +51,7 @@ class InputRoot:
         self.copies: dict[bytes, bytes] = {}  # What is to be sent as it was read.
         self._run = run
         self._tokens = tokens
+        self._plain: set[bytes] = set()  # Folders that no link leads to.
 
     def add_inputs(self, inputs: Iterable[Input]) -> None:
         """Add what an earlier run has depended on, as it is now.
@@ -128,6 +129,15 @@ class InputRoot:
             raise NotSentError(f"it reads {named}, and nothing sensitive is sent: {why}")
 
     def _check_place(self, path: bytes, named: str) -> None:
+        """Make sure that an executor would find it, and that it is where it is called.
+
+        A link above it that has come since would lead to what the script has never been granted.
+        """
+        above = os.path.dirname(path)
+        if above not in self._plain:
+            if os.path.realpath(above) != above:
+                raise NotSentError(f"a link leads to {named} since it was recorded")
+            self._plain.add(above)
         if _is_in(path, (_HIDDEN,)) and path != _HIDDEN:
             raise NotSentError(
                 f"{named} is in {encode(_HIDDEN)}, of which executors have their own"

@@ -142,7 +142,7 @@ class RemoteRun:
         self._add_own(THERE + b"/session", session.dump(self._session(variables)))
         loop = run.session.get("inner_loop", b"")
         if loop and os.path.isfile(loop):
-            root.add_file(loop, loop)
+            root.add_file(loop, os.path.realpath(loop))
         asked = {
             "nodes": list(root.nodes.values()),
             "command": [encode(word) for word in (*remote["executor"], THERE)],

@@ -14,6 +14,7 @@ import signal
 import stat
 import sys
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class ActionTree:
         self._blobs: dict[str, bytes] = {}
         self._sources: dict[str, bytes] = {}
         self._zeros: set[str] = set()
+        self._inputs: set[bytes] = set()  # Sources that a supervisor has judged by their paths.
         self.sizes: dict[str, int] = {}
 
     def add(self, node: list[Any]) -> None:
@@ -63,6 +65,8 @@ class ActionTree:
                 self._add_file(parts, self._put_zeros(rest[0]), 0o644, decode(path))
             case _:
                 source = decode(rest[0])
+                if source == decode(path) and len(rest) == 1:
+                    self._inputs.add(source)
                 mode = stat.S_IMODE(os.stat(source).st_mode)
                 named = self._put_file(source, *rest[1:3])
                 self._add_file(parts, named, mode, source)
@@ -94,7 +98,7 @@ class ActionTree:
                 yield _ZEROS[: min(left, PIECE)]
                 left -= PIECE
             return
-        with open(self._sources[named], "rb") as file:
+        with self._opened(self._sources[named]) as file:
             while piece := file.read(PIECE):
                 found.update(piece)
                 left -= len(piece)
@@ -124,9 +128,19 @@ class ActionTree:
         found = os.lstat(source)
         self._folder(parts[:-1])[parts[-1]] = (named, mode, found)
 
+    def _opened(self, source: bytes) -> BufferedReader:
+        """Open a file; an input only where it is called, and through no link: it was judged so."""
+        if source not in self._inputs:
+            return open(source, "rb")
+        number = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        if os.readlink(b"/proc/self/fd/%d" % number) != source or not _is_regular(number):
+            os.close(number)
+            raise EngineError("a file has changed meanwhile")
+        return open(number, "rb")
+
     def _put_file(self, source: bytes, named: str = "", size: int = 0) -> str:
         if not named:
-            with open(source, "rb") as file:
+            with self._opened(source) as file:
                 named = hashlib.file_digest(file, "sha256").hexdigest()
                 size = os.fstat(file.fileno()).st_size
         self._sources[named], self.sizes[named] = source, size
@@ -158,6 +172,10 @@ class ActionTree:
                 node.node_properties.mtime.seconds = seconds
                 node.node_properties.mtime.nanos = nanos
         return self.put(made)
+
+
+def _is_regular(number: int) -> bool:
+    return stat.S_ISREG(os.fstat(number).st_mode)
 
 
 class OutputReader:

@@ -213,6 +213,30 @@ def test_content_that_was_not_read_does_not_leave(build: RemoteBuild) -> None:
     assert not [content for content in kept if content in (b"secret", b"named only")]
 
 
+def test_what_a_link_leads_to_that_came_since_does_not_leave(build: RemoteBuild) -> None:
+    """The script was never granted what lies there now; here it is refused."""
+    store = build.workspace.parent.parent / "casd/store"
+    private, aside = build.workspace.parent / "private", build.inputs.with_name("aside")
+    shutil.copytree(build.inputs, private)
+    (private / "data").write_text("a key that nobody has granted")
+    build.inputs.rename(aside)
+    build.inputs.symlink_to(private)
+    before = len(build.engine.asked)
+    try:
+        with pytest.raises(AssertionError, match="Permission denied"):
+            build.ci()
+    finally:
+        build.inputs.unlink()
+        aside.rename(build.inputs)
+        shutil.rmtree(private)
+
+    assert len(build.engine.asked) == before
+    kept = [path.read_bytes() for path in store.rglob("*") if path.is_file()]
+    assert not [content for content in kept if b"a key that nobody has granted" in content]
+    wait_apart()
+    assert build.ci() == ""
+
+
 def _result(files: Files, change: Callable[[dict[str, Any]], object]) -> None:
     (path,) = [path for path in files if path.endswith(".json")]
     told = json.loads(files[path])

@@ -262,6 +262,45 @@ def test_a_file_that_changes_is_not_sent_as_something_else(
         action.ask(engine)
 
 
+@pytest.mark.parametrize("leads", ["folder", "file"])
+def test_an_input_is_sent_only_from_where_it_was_judged(
+    engine: LyingEngine, action: Action, tmp_path: Path, leads: str
+) -> None:
+    """A supervisor has judged its path; a link that came since leads to what nobody has judged."""
+    engine.answer = lambda _: iter([engine.result(engine.tree({_KEPT: b"{}"}))])
+    path, private = tmp_path / "inputs/key", tmp_path / "private"
+    for each in (path, private / "key"):
+        each.parent.mkdir()
+        each.write_text(f"of {each.parent.name}")
+    action.nodes.append(["file", encode(bytes(path)), encode(bytes(path))])
+    action.ask(engine)
+    assert b"of inputs" in engine.blobs.values()
+
+    moved = path.parent if leads == "folder" else path
+    moved.rename(tmp_path / "aside")
+    moved.symlink_to(private if leads == "folder" else private / "key")
+    with pytest.raises((EngineError, OSError)):
+        action.ask(engine)
+    assert b"of private" not in engine.blobs.values()
+
+
+def test_an_input_that_is_led_away_while_it_is_sent_stays_here(tmp_path: Path) -> None:
+    path = tmp_path / "inputs/key"
+    path.parent.mkdir()
+    path.write_text("of inputs")
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private/key").write_text("a secret!")
+    tree = remote_action.ActionTree()
+    tree.add(["file", encode(bytes(path)), encode(bytes(path))])
+    (named,) = tree.sizes
+    assert list(tree.pieces(named)) == [b"of inputs"]
+
+    path.parent.rename(tmp_path / "aside")
+    path.parent.symlink_to("private")
+    with pytest.raises(EngineError, match="has changed meanwhile"):
+        next(iter(tree.pieces(named)))
+
+
 def test_what_an_engine_says_is_one_harmless_line(
     engine: LyingEngine,
     action: Action,
