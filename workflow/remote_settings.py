@@ -30,12 +30,14 @@ ADDRESS = "BUILDPERM_REMOTE"
 
 _CA, _CERTIFICATE, _KEY = f"{ADDRESS}_CA", f"{ADDRESS}_CERT", f"{ADDRESS}_KEY"
 _TOKEN, _TIMEOUT, _CACHE = f"{ADDRESS}_TOKEN_FILE", f"{ADDRESS}_TIMEOUT", f"{ADDRESS}_TRUST_CACHE"
+_FILES = (_CA, _CERTIFICATE, _KEY, _TOKEN)
+_MODULES = "PYTHONPATH"
 VARIABLES = (ADDRESS, _CA, _CERTIFICATE, _KEY, _TOKEN, _TIMEOUT, _CACHE)
 INSTALL = "Install it: pip install 'buildperm[remote]'."
 FORM = "Write grpcs://HOST:PORT/INSTANCE, or grpc:// for an engine on this machine."
 
 # Of the command's own environment: a project has no say in that, as it has in what Cargo passes on.
-_PASSED = ("HOME", "PATH", "PYTHONPATH", "XDG_CACHE_HOME", "https_proxy", "no_proxy")
+_PASSED = ("HOME", "PATH", _MODULES, "XDG_CACHE_HOME", "https_proxy", "no_proxy")
 _TIMEOUT_S = 600
 _TIMEOUT_MOST_S = 86_400
 _FILE_MOST = 1 << 20  # Bytes of a key, a certificate or a token.
@@ -63,7 +65,7 @@ class RemoteSettings:
             BuildpermError: They say nothing that can be used.
         """
         target, instance, is_encrypted = _parsed(variables.get(ADDRESS, ""))
-        files = [variables.get(name, "") for name in (_CA, _CERTIFICATE, _KEY, _TOKEN)]
+        files = [variables.get(name, "") for name in _FILES]
         if any(files) and not is_encrypted:
             raise BuildpermError(
                 "keys and tokens are only for addresses that begin with grpcs://", hint=FORM
@@ -127,6 +129,13 @@ def described(variables: Mapping[str, str]) -> SessionRemote:
     settings = RemoteSettings.from_variables(variables)
     check_installed()
     passed = {name: variables[name] for name in (*VARIABLES, *_PASSED) if name in variables}
+    # Who asks does so from the folder of a package, which must neither be searched for modules nor
+    # hold what a relative path names.
+    if _MODULES in passed:
+        passed[_MODULES] = os.pathsep.join(
+            filter(os.path.isabs, passed[_MODULES].split(os.pathsep))
+        )
+    passed |= {name: os.path.abspath(passed[name]) for name in _FILES if passed.get(name)}
     environ = {os.fsencode(name): os.fsencode(value) for name, value in passed.items()}
     environ[executor_files.NAMED_BY.encode()] = os.fsencode(executor_files.write())
     words = [os.path.abspath(sys.executable), "-P", "-m", "buildperm.workflow.remote_action"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,38 @@ def test_supervisors_pass_on_only_what_the_command_was_given() -> None:
         b"PATH",
     }
     assert b"secret" not in repr(told).encode()
+
+
+def test_the_folder_of_a_package_is_not_searched_for_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks an engine is started in it, where a relative path would lead."""
+    monkeypatch.chdir(tmp_path)
+    variables = {
+        "BUILDPERM_REMOTE": "grpcs://engine.example:1",
+        "BUILDPERM_REMOTE_TOKEN_FILE": "token",
+        "BUILDPERM_REMOTE_CA": "/ca",
+        "PYTHONPATH": ":/mine::src:.:/other/",
+    }
+    told = described(variables)["environ"]
+
+    assert told[b"PYTHONPATH"] == b"/mine:/other/"
+    assert told[b"BUILDPERM_REMOTE_TOKEN_FILE"] == bytes(tmp_path / "token")
+    assert told[b"BUILDPERM_REMOTE_CA"] == b"/ca"
+
+
+def test_what_asks_an_engine_imports_nothing_of_a_package(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("open('imported', 'w')")
+    (tmp_path / "grpc.py").write_text("open('imported', 'w')")
+    variables = {
+        "BUILDPERM_REMOTE": "grpc://127.0.0.1:1",
+        "PYTHONPATH": f":.:{Path(__file__).parents[2]}",
+        "PATH": os.environ["PATH"],
+    }
+    told = described(variables)
+    ended = subprocess.run(
+        [*told["command"], b"none"], env=told["environ"], cwd=tmp_path, capture_output=True
+    )
+
+    assert (ended.returncode, ended.stdout[:22]) == (1, b"a file cannot be used:")
+    assert not (tmp_path / "imported").exists()
