@@ -460,3 +460,41 @@ def test_each_runtime_restores_what_ran_in_it(tmp_path: Path, runtime: str) -> N
     (build.workspace / "sample/input/optional").write_text("")
     assert build.ci(**said) != "restored"
     assert build.made()["made"] != ran["made"]
+
+
+HIDES = r"""
+    use std::{env, ffi::CString, fs, os::raw::{c_char, c_int, c_void}};
+    extern "C" {
+        fn mmap(at: *mut c_void, size: usize, how: c_int, of: c_int, file: c_int, from: i64)
+            -> *mut c_void;
+        fn mprotect(at: *mut c_void, size: usize, how: c_int) -> c_int;
+        fn access(path: *const c_char, mode: c_int) -> c_int;
+    }
+    let mut made = String::new();
+    for how in [1, 2, 4] { // PROT_READ, PROT_WRITE, PROT_EXEC
+        let path = format!("{}/looked-{how}", env::current_dir().unwrap().display());
+        let path = CString::new(path).unwrap();
+        let bytes = path.as_bytes_with_nul();
+        unsafe {
+            let page = mmap(std::ptr::null_mut(), 4096, 3, 0x22, -1, 0);
+            std::ptr::copy(bytes.as_ptr(), page as *mut u8, bytes.len());
+            mprotect(page, 4096, how);
+            made += &access(page as *const c_char, 0).to_string();
+        }
+    }
+    fs::write(format!("{}/made", env::var("OUT_DIR").unwrap()), made).unwrap();
+"""
+
+
+def test_a_path_in_a_page_that_is_not_for_reading_is_seen(tmp_path: Path) -> None:
+    build = Build(tmp_path, HIDES)
+    build.twice()
+    assert build.ci() == "restored"
+
+    for protection in (1, 2, 4):
+        looked = build.workspace / f"sample/looked-{protection}"
+        looked.write_text("")
+        assert build.ci() != "restored"
+        assert f"looked-{protection} is there now" in build.why
+        looked.unlink()
+    assert build.ci() == "restored"

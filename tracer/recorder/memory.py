@@ -1,5 +1,7 @@
 """Reads the memory of a traced process, up to the first page that is not mapped.
 
+Pages that are not for reading are read as well: the kernel takes a path from them all the same.
+
 Part of the supervisor: standard library only, nothing heavy.
 """
 
@@ -7,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from errno import EFAULT, EPERM, ESRCH
+from errno import EPERM, ESRCH
 
 from buildperm.tracer.recorder import c_library
 from buildperm.tracer.system_values import configured
@@ -41,11 +43,15 @@ def read(tid: int, address: int, size: int) -> bytes:
         PermissionError: The process has made itself, or the kernel has made it, unreadable.
         ProcessLookupError: It is gone.
     """
-    return bytes(_view[: _fill(tid, address, min(size, _CAPACITY))])
+    size = min(size, _CAPACITY)
+    found = bytes(_view[: _fill(tid, address, size)])
+    if not found or len(found) == size:
+        return found
+    return found + bytes(_view[: _fill(tid, address + len(found), size - len(found))])
 
 
 def c_string(tid: int, address: int, limit: int = PATH_MAX) -> bytes | None:
-    """Return the bytes before the NUL at or after `address`, or None where the kernel would fault.
+    """Return the bytes before the NUL at or after `address`, or None where nothing is mapped.
 
     A text of `limit` bytes or more is cut there.
 
@@ -101,15 +107,18 @@ def _fill(tid: int, address: int, size: int) -> int:
     if got >= 0:
         return got
     code = c_library.get_errno()
-    if code == EFAULT:
-        return 0
     if code == ESRCH:
         raise ProcessLookupError(code, os.strerror(code))
+    # EFAULT: not mapped, or mapped for writing or execution only. Of that the kernel may read what
+    # it is given all the same, as x86 has no pages that can only be written: mprotect(2), NOTES.
     return _fill_from_file(tid, address, size)
 
 
 def _fill_from_file(tid: int, address: int, size: int) -> int:
-    """Read by /proc/TID/mem, where a container's own filter refuses process_vm_readv."""
+    """Read by /proc/TID/mem: pages that are not for reading, too: proc_pid_mem(5).
+
+    A container's own filter may refuse process_vm_readv.
+    """
     try:
         file = os.open(b"/proc/%d/mem" % tid, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError as error:
