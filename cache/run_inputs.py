@@ -51,6 +51,7 @@ FIELDS = {FILE: 9, LISTING: 9, ABSENT: 2, LINK: 3, LOOK: 5, KERNEL: 3, FOLDER: 2
 
 _TICK_NS = 20_000_000  # Times of files are as coarse as the kernel's clock: two ticks at 100 Hz.
 _COARSE_NS = 1_000
+_KIND = 0o170000  # S_IFMT: inode(7)
 _LINKS_MOST = 40  # path_resolution(7)
 _KERNEL_MOST = 1 << 20  # Bytes that are read of a file of the kernel's.
 _ABSENT = (ENOENT, ENOTDIR)
@@ -402,7 +403,8 @@ def _compared(
         case "look":
             about = os.lstat(path)
             is_file, is_folder = stat.S_ISREG(about.st_mode), stat.S_ISDIR(about.st_mode)
-            if is_staged and is_folder and stat.S_ISDIR(int(each[2])):
+            was = int(each[2]) & _KIND  # Somebody else may say any number: stat.S_IFMT takes few.
+            if is_staged and is_folder and was == stat.S_IFDIR:
                 return ""
             if _looked_mode(about) != each[2]:
                 return "has another kind or other permissions"

@@ -84,7 +84,7 @@ class RemoteRun:
             why = "" if made else "what came back would not be passed on"
         except NotSentError as error:
             made, why = None, str(error)
-        except (OSError, ValueError, StoreError) as error:
+        except (OSError, ValueError, ArithmeticError, StoreError) as error:
             made, why = None, f"what came back cannot be used: {error}"
         finally:
             try:

@@ -365,3 +365,16 @@ def test_a_circle_of_links_is_not_kept(place: Path) -> None:
 )
 def test_a_plain_device_keeps_nothing_for_others(path: bytes, is_one: bool) -> None:
     assert is_plain_device(path) == is_one
+
+
+@pytest.mark.parametrize("number", [-1, 1 << 40, -(1 << 62), (1 << 63) - 1])
+@pytest.mark.parametrize("is_staged", [False, True])
+def test_numbers_that_no_file_has_are_a_difference(
+    place: Path, number: int, is_staged: bool
+) -> None:
+    """Inputs may come from an engine, which can say anything."""
+    for kind, name in (("look", "include"), ("look", "looked"), ("file", "looked")):
+        rest: list[str | int] = ["0" * 64] if kind == "file" else []
+        size = 5 if kind == "file" else 2
+        row: Input = [kind, f"$WORKSPACE/{name}", number, *rest, *([number] * size)]
+        assert compare([row], tokens_of(place), is_staged=is_staged).difference

@@ -306,6 +306,7 @@ LIES: dict[str, tuple[Callable[[Files], None], str]] = {
     ),
     "a recording that is none": (_recorded(b"{}\n"), "its recording is broken"),
     "a recording without an end": (_recorded(b""), "its recording is broken"),
+    "a mode that none has": (_input("look", "$MANIFEST_DIR", 1 << 40, 0, 0), "other permissions"),
     "an input that is none": (_input("file", "relative"), "no result"),
     "a name that is there": (_input("absent", "$MANIFEST_DIR/input/data"), "is there now"),
 }
