@@ -111,9 +111,11 @@ class InputRoot:
 
     def holds(self, kind: str, path: bytes) -> bool:
         """Tell whether an input like this was sent: what was not is not there, or an executor's."""
-        if _is_in(path, _THEIRS) or kind in (ABSENT, KERNEL):
+        if _is_in(path, _THEIRS) or kind == ABSENT:
             return True
         node = self.nodes.get(path)
+        if kind == KERNEL:
+            return node is not None
         if kind == FILE:
             return node is not None and node[0] == FILE
         if kind == LINK:

@@ -22,8 +22,10 @@ from buildperm.cache.output_copy import told
 from buildperm.cache.path_tokens import PathTokens
 from buildperm.cache.result_store import FolderStore, StoreError
 from buildperm.printable import log_text
-from buildperm.tracer.notation import decode
+from buildperm.rules import baseline
+from buildperm.tracer.notation import decode, encode
 from buildperm.tracer.recording import reader
+from buildperm.tracer.recording.event import FileOpened
 from buildperm.workflow.executor_files import NAMED_BY
 from buildperm.workflow.remote_engine import PIECE, EngineError, RemoteEngine
 from buildperm.workflow.remote_messages import MESSAGES, Message
@@ -286,11 +288,17 @@ def check_recording(request: dict[str, Any], scratch: Path) -> None:
     rest = told(results[0].recording, store, PathTokens(places))
     scratch.write_bytes(request["header"].encode("utf-8", "backslashreplace") + rest)
     try:
-        end = reader.read(scratch).end
+        recording = reader.read(scratch)
     except reader.RecordingError as error:
         raise EngineError("its recording is broken") from error
+    end = recording.end
     if end.exit or end.failure or end.voided or end.dropped:
         raise EngineError("its recording is not of a run that has ended well")
+    for event in recording.events:
+        # A few habits are refused each time, whatever is there: no executor of ours keeps others.
+        is_habit = isinstance(event, FileOpened) and encode(event.path) in baseline.QUIET
+        if getattr(event, "refused", False) and not is_habit:
+            raise EngineError("its recording says that something was refused")
 
 
 def _said(engine: RemoteEngine, result: Message) -> str:

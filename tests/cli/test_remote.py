@@ -273,6 +273,23 @@ def _recorded(text: bytes) -> Callable[[Files], None]:
     return lambda files: _result(files, lambda told: told.update(recording=_blob(files, text)))
 
 
+def _refused(files: Files) -> None:
+    """Have the recording say that a key was read in vain, by the process of its first event."""
+
+    def change(told: dict[str, Any]) -> None:
+        named, size, _ = told["recording"]
+        kept = files[f"1/blobs/{named[:2]}/{named}"]
+        lines = blob_form.unpacked(kept, named, size).splitlines()
+        at = next(i for i, line in enumerate(lines) if b'"type":"opened"' in line)
+        begun = lines[at].partition(b',"path"')[0]  # The rest may hold tokens, and be no JSON yet.
+        more = b',"path":"/key","mode":"read","errno":13,"refused":true}'
+        lines.insert(at + 1, begun + more)
+        made = _blob(files, b"".join(line + b"\n" for line in lines))
+        told["recording"] = [*made[:2], 1]  # It has tokens.
+
+    _result(files, change)
+
+
 def _garbled(files: Files) -> None:
     for path in files:
         if "/blobs/" in path:
@@ -293,6 +310,10 @@ LIES: dict[str, tuple[Callable[[Files], None], str]] = {
         _input("file", "/etc/hostname", 0o644, "0" * 64, 1, 1, 1, 1, 1),
         "/etc/hostname there, which was not sent",
     ),
+    "a file for the kernel's": (
+        _input("kernel", "/etc/hostname", "0" * 64),
+        "/etc/hostname there, which was not sent",
+    ),
     "another content": (
         lambda files: _result(
             files,
@@ -305,6 +326,7 @@ LIES: dict[str, tuple[Callable[[Files], None], str]] = {
         "input/data holds something else",
     ),
     "a recording that is none": (_recorded(b"{}\n"), "its recording is broken"),
+    "a recording with a refusal": (_refused, "something was refused"),
     "a recording without an end": (_recorded(b""), "its recording is broken"),
     "a mode that none has": (_input("look", "$MANIFEST_DIR", 1 << 40, 0, 0), "other permissions"),
     "an input that is none": (_input("file", "relative"), "no result"),
