@@ -59,6 +59,7 @@ class Recorded:
     stdout: bytes
     python_stops: int  # Those that the Python loop has handled.
     asked: tuple[frozenset[bytes], ...]  # Opened, looked at, executed, where that was collected.
+    reason: str  # Why nobody can say all of that.
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,8 @@ class Record:
         assert ran.returncode == 0, ran.stderr.decode(errors="replace")
         path = self.home / "recording.jsonl"
         stops = int(Path(f"{path}.stops").read_text())
-        asked = marshal.loads(Path(f"{path}.asked").read_bytes())
-        return Recorded(recording.read(path), path, ran.stdout, stops, asked)
+        reason, *asked = marshal.loads(Path(f"{path}.asked").read_bytes())
+        return Recorded(recording.read(path), path, ran.stdout, stops, tuple(asked), reason)
 
     def prepare(
         self,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.observation import Decoded, Handler, Observer, SyscallInfo
     from buildperm.tracer.recorder.process_tree import Process
 
+_UNREADABLE = "it named something by what nobody but the kernel could read"
+"""Mostly nothing is there, for the kernel neither: proc(5), proc_mem.force_override."""
 
 _RESOLVE_AT = 16  # openat2(2): struct open_how
 _ELSEWHERE = 0x10 | 0x20  # RESOLVE_IN_ROOT and RESOLVE_CACHED: no path says what the answer is.
@@ -66,10 +68,11 @@ class AskedPaths:
                     handler = self._looking(observer, handler, layout.other)
                 observer.handlers[number] = handler
             elif name in executions:
-                observer.handlers[number] = self._executing(handler)
+                observer.handlers[number] = self._executing(handler, executions[name])
 
     def _opening(self, handler: Handler, layout: OpenLayout) -> Handler:
         begin, end = handler
+        path_at = layout.path[1] + 1
         how_at = layout.flags + 1 if layout.has_open_how else 0
         wanted: dict[int, bytes] = {}  # By thread, until the exit of its call.
 
@@ -80,6 +83,8 @@ class AskedPaths:
             if decoded is not None:
                 path, start, _ = decoded
                 wanted[tid] = location.absolute(process.pid, tid, start, path)
+            if _is_unreadable(tid, syscall[path_at]):
+                self.reason = _UNREADABLE
             return decoded
 
         def on_exit(
@@ -99,6 +104,8 @@ class AskedPaths:
             return handler  # It is about a descriptor.
 
         def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
+            if _is_unreadable(tid, syscall[path_at]):
+                self.reason = _UNREADABLE
             path = observer.host_path(memory.c_string(tid, syscall[path_at]) or b"")
             if path:  # Else it is about a descriptor, which has been opened: AT_EMPTY_PATH.
                 start = syscall[start_at] if start_at else AT_FDCWD
@@ -110,16 +117,24 @@ class AskedPaths:
     def _name(self, _tid: int, _process: Process, _syscall: SyscallInfo) -> None:
         self.opened.update(_NAMES)
 
-    def _executing(self, handler: Handler) -> Handler:
+    def _executing(self, handler: Handler, layout: ExecutionLayout) -> Handler:
         begin, end = handler
+        path_at = layout.path[1] + 1
 
         def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
             decoded = begin(tid, process, syscall)
             if decoded is not None:
                 self.executed.add(decoded[0])
+            if _is_unreadable(tid, syscall[path_at]):
+                self.reason = _UNREADABLE
             return decoded
 
         return on_entry, end
+
+
+def _is_unreadable(tid: int, address: int) -> bool:
+    """Tell whether there is a text that cannot be read: at 0 the kernel reads none either."""
+    return bool(address) and memory.c_string(tid, address, 1) is None
 
 
 def _resolves_elsewhere(tid: int, how: int) -> bool:

@@ -95,6 +95,26 @@ def test_both_loops_collect_the_same(
     assert {home + b"/none/tool", b"/none/tool", b"/bin/true"} <= executed
 
 
+@pytest.mark.parametrize(
+    ("call", "is_known"),
+    [
+        ("libc.access(b'/none', 0)", True),
+        ("libc.access(None, 0)", True),  # The kernel reads nothing there.
+        ("libc.access(ctypes.c_void_p(16), 0)", False),
+        ("libc.open(ctypes.c_void_p(16), 0)", False),
+        ("libc.execv(ctypes.c_void_p(16), None)", False),
+    ],
+)
+def test_what_cannot_be_read_is_said_not_to_be_known(
+    record: Record, call: str, is_known: bool
+) -> None:
+    code = f"import ctypes; libc = ctypes.CDLL(None); assert {call} == -1"
+
+    ended = record(os.path.realpath(sys.executable), "-ISc", code, collects=True)
+
+    assert (not ended.reason) is is_known, ended.reason
+
+
 def _plain(paths: frozenset[bytes]) -> set[bytes]:
     """Return paths without what means nothing in them, and without numbers of processes."""
     found = set()
