@@ -39,6 +39,7 @@ _LOOKS: dict[str, tuple[str, ...]] = {
     "import": ("/nonexistent/grants.toml",),
     "config": (),
     "cache": ("show",),
+    "root": ("digest", "."),
     "index": ("check", "nowhere"),
     "doctor": (),
 }

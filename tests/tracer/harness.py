@@ -102,7 +102,7 @@ def main(spec: dict[str, Any]) -> int:
     recorder.environment.withheld = frozenset(spec["withheld"])
     recorder.process_limit = spec["process_limit"]
     asked = AskedPaths()
-    if spec["collects"]:
+    if spec.get("collects"):
         recorder.collect(asked)
     recorder.attach(pid, argv[0])
     if spec["stop_after_s"]:
