@@ -66,7 +66,7 @@ class _Place:
         ):  # What was refused something is not restored, and says so.
             raise StepError(f"ci {option} ended with {step.code}: {step.err[-2000:]}")
         return {
-            path.name: _made(path)
+            path.name: unit_made(path)
             for path in sorted((folder / _PLACE).glob("**/build/*"))
             if (path / "output").is_file()
         }
@@ -115,9 +115,9 @@ def restored(workshop: Workshop, cargo: Sequence[str]) -> list[RestoredUnit]:
         said_elsewhere = outcomes_elsewhere.get(other, {"outcome": "did not run", "why": []})
         differs: list[str] = []
         if said["outcome"] == "restored":
-            differs += _differing(ran.get(name, {}), here.get(name, {}))
+            differs += differing_paths(ran.get(name, {}), here.get(name, {}))
         if said_elsewhere["outcome"] == "restored":
-            differs += _differing(ran_elsewhere.get(other, {}), elsewhere.get(other, {}))
+            differs += differing_paths(ran_elsewhere.get(other, {}), elsewhere.get(other, {}))
         both = (said, said_elsewhere)
         ran_all = [each["why"] for each in both if each["outcome"] != "restored"]
         reasons: list[str] = ran_all[0] if ran_all else []
@@ -161,7 +161,8 @@ def _number_free(unit: str) -> str:
     return unit.rpartition("-")[0]
 
 
-def _made(unit: Path) -> Made:
+def unit_made(unit: Path) -> Made:
+    """Return all that one run has made: its OUT_DIR, and what it printed and said."""
     found: Made = {}
     for path in sorted((unit / "out").rglob("*")):
         found[str(path.relative_to(unit))] = _entry(path)
@@ -178,7 +179,7 @@ def _entry(path: Path) -> tuple[int, bytes]:
     return mode, path.read_bytes() if stat.S_ISREG(mode) else b""
 
 
-def _differing(ran: Made, put_back: Made) -> list[str]:
+def differing_paths(ran: Made, put_back: Made) -> list[str]:
     """Name what is not the same; that nothing ran to compare with is a difference, too."""
     if not ran:
         return ["nothing ran"]

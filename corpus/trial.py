@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 BUILDPERM = [sys.executable, "-m", "buildperm"]
 OF_THIS_MACHINE = "REGISTRY-HASH"  # In the place of a folder's name that is another one elsewhere.
 LISTS = ("presets", "read", "write", "exec", "net", "env", "directives")
-OK, UNDECIDED = 0, 3
+OK, UNDECIDED, REFUSED = 0, 3, 20
 _PLACE = Path("target/buildperm/ci")  # The same for plain builds: what compilers make holds paths.
 _ROW = re.compile(r"^(\S+) (\S+)(?: \([^)]*\))?\s+([\d,]+)\s+([\d,]+)\s+(\d+)$", re.MULTILINE)
 _HEADER = re.compile(
@@ -44,14 +44,14 @@ def try_crates(
     corpus: Corpus, group: str, crates: Sequence[CorpusCrate], folder: Path, seconds: float
 ) -> Record:
     """Try crates that are built together; `folder` is made anew."""
-    workshop = _workshop(folder, seconds)
+    workshop = made_workshop(folder, seconds)
     workshop.write_crates(crates, lock_of(group))
     return _try(corpus, workshop, ["check", "--workspace"])
 
 
 def try_project(corpus: Corpus, project: CorpusProject, folder: Path, seconds: float) -> Record:
     """Try a published program; `folder` is made anew."""
-    workshop = _workshop(folder, seconds)
+    workshop = made_workshop(folder, seconds)
     workshop.write_project(project)
     return _try(corpus, workshop, ["check"])
 
@@ -64,7 +64,7 @@ def try_restoring(
     Raises:
         StepError: Something could not be prepared or built.
     """
-    workshop = _workshop(folder, seconds)
+    workshop = made_workshop(folder, seconds)
     workshop.write_crates(crates, lock_of(group))
     workshop.fetch()
     workshop.commit()
@@ -80,7 +80,7 @@ def try_restoring_workspace(source: Path, folder: Path, seconds: float) -> list[
     Raises:
         StepError: Something could not be prepared or built.
     """
-    workshop = _workshop(folder, seconds)
+    workshop = made_workshop(folder, seconds)
     ignored = shutil.ignore_patterns("target")
     shutil.copytree(source, workshop.folder, ignore=ignored, dirs_exist_ok=True)
     workshop.commit()
@@ -100,12 +100,13 @@ def _restored(workshop: Workshop, cargo: list[str]) -> list[RestoredUnit]:
 
 def pin(group: str, crates: Sequence[CorpusCrate], folder: Path) -> None:
     """Resolve a group anew, and keep its lock file."""
-    workshop = _workshop(folder, 600)
+    workshop = made_workshop(folder, 600)
     workshop.write_crates(crates, None)
     lock_of(group).write_text(workshop.pin())
 
 
-def _workshop(folder: Path, seconds: float) -> Workshop:
+def made_workshop(folder: Path, seconds: float) -> Workshop:
+    """Make the folder of a workspace anew, with an environment to run commands in."""
     if folder.exists():
         shutil.rmtree(folder)
     place = folder / folder.name
