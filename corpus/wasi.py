@@ -86,10 +86,13 @@ def what_is_missing(rustc: str) -> str:
 
 
 def _version(rustc: str) -> str:
+    """Return name and version; empty if there is no such program."""
     asked = [rustc, "--version"]
-    return " ".join(
-        subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()[:2]
-    )
+    try:
+        told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return " ".join(told.split()[:2])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -193,3 +193,22 @@ def test_without_the_target_nothing_is_built(
     [line] = capsys.readouterr().err.splitlines()
     assert "has no standard library for wasm32-wasip1" in line
     assert not os.path.lexists(folder)
+
+
+@pytest.mark.parametrize("version", ["rustc 1.0.0", ""])
+def test_another_version_than_that_of_native_scripts_is_refused(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+) -> None:
+    (tmp_path / "libstd-1.rlib").touch()
+    for name, told in (("other", version), ("rustc", "rustc 1.0.1")):
+        answer = f'[ "$1" = --print ] && exec echo "{tmp_path}"; exec echo "{told}"'
+        (tmp_path / name).write_text(f"#!/bin/sh\n{answer}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    assert wasi.main(["--rustc", str(tmp_path / "other"), "--folder", str(tmp_path / "x")]) == 23
+    assert "is not of the version of `rustc`" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
