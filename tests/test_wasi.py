@@ -146,6 +146,11 @@ def test_what_panics_differs_whatever_it_made(tmp_path: Path) -> None:
     assert wasi_run.outcome_of(native, scratch, -1, "ended") == "differs in the exit code: ended"
 
 
+def test_what_the_engine_cannot_run_is_no_result_of_the_script(tmp_path: Path) -> None:
+    with pytest.raises(wasi_module.NotTriedError, match=r"^wasmtime: \w"):
+        wasi_run.run_module(tmp_path / "none.wasm", tmp_path, "script", {}, [])
+
+
 def test_the_table_counts_and_stands_between_its_markers() -> None:
     compared = [
         Compared("g", "a 1", "equal"),
