@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,23 +39,25 @@ _BLOCK = re.compile(
 def table(compared: Sequence[Compared], tool_chain: str) -> str:
     """Return what was measured, in Markdown."""
     tried = [each for each in compared if not each.outcome.startswith("not tried")]
+    equal = sorted({each.crate for each in tried if each.outcome == EQUAL})
     lines = [
         f"With {tool_chain}: {len(compared)} runs of build scripts, {len(tried)} tried, "
         f"{sum(each.outcome == EQUAL for each in tried)} equal.",
+        *textwrap.wrap(f"Equal: {', '.join(equal) or 'none'}.", 118, break_on_hyphens=False),
         "",
-        "| workspace | build script | outcome |",
-        "|---|---|---|",
+        "| workspace | build script | outcome | runs |",
+        "|---|---|---|---|",
     ]
     for each in tried:
-        outcome = each.outcome.replace("|", "\\|")
-        lines.append(f"| {each.workspace} | {each.crate} | {outcome} |")
+        if each.outcome != EQUAL:
+            outcome = each.outcome.replace("|", "\\|")
+            lines.append(f"| {each.workspace} | {each.crate} | {outcome} | 1 |")
     reasons: dict[str, int] = {}
     for each in compared:
         if each not in tried:
             reason = re.sub(r"^it runs .*", "it runs another program", each.outcome[11:])
             reasons[reason] = reasons.get(reason, 0) + 1
-    lines += ["", "| not tried, as | scripts |", "|---|---|"]
-    lines += [f"| {reason} | {number} |" for reason, number in sorted(reasons.items())]
+    lines += [f"| all | | not tried: {why} | {many} |" for why, many in sorted(reasons.items())]
     return "\n".join(lines) + "\n"
 
 

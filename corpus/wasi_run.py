@@ -33,10 +33,14 @@ from corpus.wasi_module import NotTriedError, ScriptSource, compiled, sources
 from corpus.workshop import TIMED_OUT, StepError, Workshop
 
 EQUAL = "equal"
+_RECORDINGS = "target/buildperm/ci/**/build/*/buildperm/recording.jsonl"
+_UNSAID = "Cargo did not say how it ran it"
 _LONGEST = 300  # Of an outcome: scripts choose names and what they say.
 _START = b"/proc/self/maps"  # Where Rust's own start looks for the guard page of the stack.
 _SYSTEM = (b"/usr/lib", b"/lib", b"/etc/ld.so.", b"/dev/null")
-_RAN = re.compile(r"^ +Running `(.*/build-script-[^/`]*)`$", re.MULTILINE)
+_RAN = re.compile(  # A description may have several lines.
+    r"^ +Running `((?:(?!^ +Running `).)*?/build-script-[^/`\n]*)`$", re.MULTILINE | re.DOTALL
+)
 _NAME = re.compile(r"[A-Za-z_]\w*=", re.ASCII)
 _SECONDS, _FUEL, _MEMORY = 60.0, 20_000_000_000, 1 << 30  # Of one run; fuel is instructions.
 
@@ -63,7 +67,10 @@ def native_runs(told: str) -> list[NativeRun]:
     """Read the runs of build scripts from what `cargo -vv` said."""
     found = []
     for line in _RAN.findall(told):
-        *pairs, program = shlex.split(line)
+        try:
+            *pairs, program = shlex.split(line)
+        except ValueError:  # No quotation of Cargo's.
+            continue
         if all(map(_NAME.match, pairs)):
             environment = dict(pair.split("=", 1) for pair in pairs)
             found.append(NativeRun(Path(environment["OUT_DIR"]).parent, program, environment))
@@ -122,8 +129,11 @@ def compare_workspace(
         raise StepError(f"ci ended with {held.code}: {held.err[-2000:]}")
     metadata = workshop.must(["cargo", "metadata", "--format-version", "1", "--locked"])
     scripts = sources(json.loads(metadata.out))
-    compared = []
-    for run in native_runs(held.err + held.out):
+    runs = native_runs(held.err + held.out)
+    units = {path.parents[1] for path in workshop.folder.glob(_RECORDINGS)}
+    unsaid = sorted(units - {run.unit for run in runs})
+    compared = [Compared(name, unit.name, f"not tried: {_UNSAID}") for unit in unsaid]
+    for run in runs:
         script = scripts[run.environment["CARGO_MANIFEST_DIR"]]
         scratch = workshop.folder.parent / "wasi" / run.unit.name
         shutil.rmtree(scratch, ignore_errors=True)
