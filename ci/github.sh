@@ -102,7 +102,7 @@ install() {
     folder=$(mktemp -d "$RUNNER_TEMP/buildperm.XXXXXX")
     "$python" -P -m venv "$folder"
     wanted=$GITHUB_ACTION_PATH
-    if [[ $INPUT_CACHE != off ]]; then wanted+='[shared-cache]'; fi
+    if [[ ${INPUT_CACHE:-off} != off ]]; then wanted+='[shared-cache]'; fi
     "$folder/bin/python" -P -m pip install --quiet --disable-pip-version-check "$wanted"
     "$folder/bin/buildperm" --version
     output command "$folder/bin/buildperm"
@@ -111,8 +111,8 @@ install() {
 # cached: prints `off`, `pull` or `push`. Only a protected branch pushes: of another one, and of a
 # pull request, the author alone chooses what is built.
 cached() {
-    case $INPUT_CACHE in
-        off | pull) printf '%s' "$INPUT_CACHE" ;;
+    case ${INPUT_CACHE:-off} in
+        off | pull) printf '%s' "${INPUT_CACHE:-off}" ;;
         push)
             case ${GITHUB_EVENT_NAME:-}:${GITHUB_REF_PROTECTED:-} in
                 push:true | schedule:true | workflow_dispatch:true) printf push ;;
