@@ -14,6 +14,9 @@ RUNTIMES: dict[str, str] = {
 
 WEAKEST = next(iter(RUNTIMES))
 
+REMOTE = "remote"
+"""In place of a runtime: on an engine of the Remote Execution API, else in one that works here."""
+
 
 def strength(name: str) -> int:
     """Return how strong a runtime counts; -1 where this version has none of that name."""

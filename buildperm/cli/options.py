@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from buildperm.policy.grants import AUTO
 from buildperm.policy.proposal import Risk
-from buildperm.policy.runtime_table import RUNTIMES
+from buildperm.policy.runtime_table import REMOTE, RUNTIMES
 from buildperm.presentation import console
 from buildperm.presentation.preferences import PreferencesFile, started_environment
 from buildperm.report.answer_formats import ANSWER_FORMATS, CommandResult
@@ -194,12 +194,21 @@ def needs_linux(*, unless: str = "") -> Callable[[Callable[P, R]], Callable[P, R
     return decorate
 
 
+class _RuntimeHere(click.Option):
+    """Takes no notice of a variable that has `ci` run scripts elsewhere: others run them here."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        named = super().resolve_envvar_value(ctx)
+        return None if named == REMOTE else named
+
+
 def runtime_option(command: Command) -> Command:
     """Add the option of the commands that run build scripts."""
     return _all(
         command,
         click.option(
             "--runtime",
+            cls=_RuntimeHere,
             type=click.Choice([AUTO, *RUNTIMES]),
             envvar="BUILDPERM_RUNTIME",
             expose_value=False,
@@ -247,10 +256,6 @@ def _root_option() -> Callable[[Command], Command]:
         callback=_use_root,
         help="Where the root is here that `root-digest` in Cargo.toml wants.",
     )
-
-
-REMOTE = "remote"
-"""In place of a runtime: on an engine of the Remote Execution API, else in one that works here."""
 
 
 def _use_runtime_or_remote(

@@ -402,3 +402,14 @@ def test_a_workspace_has_no_say(tmp_path: Path, line: str) -> None:
 
     assert ended.returncode == 2
     assert line.partition(" ")[0] in ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("learn", "--no-tui"), ("ci",), ("review", "--no-tui")])
+def test_a_variable_for_ci_is_in_nobody_elses_way(tmp_path: Path, words: tuple[str, ...]) -> None:
+    workspace = member(tmp_path / "ws", "fn main() {}")
+    variables = {"BUILDPERM_RUNTIME": "remote", "BUILDPERM_REMOTE": "grpc://127.0.0.1:9"}
+
+    ended = buildperm(*words, folder=workspace, extra=variables)
+
+    assert ended.returncode == 0, ended.stderr
