@@ -21,6 +21,7 @@ _CALLED = {
     ("buildperm.cli", "format_commands"): "click",
     ("buildperm.cli.crates_command", "parse_args"): "click",
     ("buildperm.cli.decide", "invoke"): "click",
+    ("buildperm.cli.options", "resolve_envvar_value"): "click",
     ("buildperm.supervisor.syscalls", "_fields_"): "ctypes",
     ("buildperm.supervisor.wrapper_exec", "main"): "its code object is run within bubblewrap",
     ("buildperm.policy.kinds", "description"): "the schema of the grant table says it",
