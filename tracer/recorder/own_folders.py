@@ -131,11 +131,10 @@ class OwnFolders:
         self._changing = {number for number, name in calls.items() if name in opens | changes}
         self._numbers = {number for number, where in self._paths.items() if where}
         self._linked: set[bytes] = set()
-        for shared, own in self._temporary.items():
-            at_work = _first_names(shared, places)
-            others = (each for each in _first_names(shared, given) if each not in at_work)
-            for entry in (*at_work, *others):
-                self._link(shared + b"/" + entry, own + b"/" + entry)
+        for paths in (places, given):  # What one folder holds takes no room from the build.
+            for shared, own in self._temporary.items():
+                for entry in _first_names(shared, paths):
+                    self._link(shared + b"/" + entry, own + b"/" + entry)
 
     @property
     def apart(self) -> tuple[bytes, ...]:
@@ -246,7 +245,7 @@ class OwnFolders:
 
     def _link(self, there: bytes, own: bytes) -> None:
         """Lead from the script's own folder to what is in the shared one, and was granted."""
-        if not os.path.lexists(there) or len(self._linked) >= _LINKS_MOST:
+        if there in self._linked or len(self._linked) >= _LINKS_MOST or not os.path.lexists(there):
             return
         try:
             os.symlink(there, own)
