@@ -134,7 +134,7 @@ class AskedPaths:
 
 def _is_unreadable(tid: int, address: int) -> bool:
     """Tell whether there is a text that cannot be read: at 0 the kernel reads none either."""
-    return bool(address) and memory.c_string(tid, address, 1) is None
+    return bool(address) and memory.c_string(tid, address) is None
 
 
 def _resolves_elsewhere(tid: int, how: int) -> bool:
