@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from buildperm.cargo.home_configuration import content_of
 from buildperm.cargo.standing_state import EDITORS, MACRO_SERVER, replace_text
 from buildperm.errors import BuildpermError
 
@@ -69,7 +70,7 @@ def write(place: Path) -> Iterator[Path]:
             hint="Start it once, or write what `status` prints.",
         )
     for path in found:
-        content = _content(path)
+        content = content_of(path)
         text = "" if content is None else content.decode("utf-8")
         new, inserted = with_settings(text, wanted(place), path)
         if inserted:
@@ -89,7 +90,7 @@ def take_back(place: Path) -> Iterator[str]:
     """Take the settings out again; yield what has to be done by hand."""
     for changed in _noted(place):
         path = Path(changed.path)
-        content = _content(path)
+        content = content_of(path)
         inserted = bytes.fromhex(changed.inserted)
         if content is None:
             continue
@@ -109,7 +110,7 @@ def take_back(place: Path) -> Iterator[str]:
 def has(path: Path, place: Path) -> bool:
     """Tell whether a file of settings has them."""
     try:
-        told = _members((_content(path) or b"").decode("utf-8"))
+        told = _members((content_of(path) or b"").decode("utf-8"))
     except (BuildpermError, ValueError):
         return False
     return all(told.get(key) == json.dumps(value) for key, value in wanted(place).items())
@@ -207,15 +208,6 @@ def _members(text: str) -> dict[str, str]:
     if depth:
         raise ValueError("its brackets do not match")
     return found
-
-
-def _content(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise BuildpermError(f"cannot read `{path}`: {error.strerror}") from error
 
 
 def _replace(path: Path, content: bytes) -> None:
