@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import buildperm as package
 from tests.command import environment
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Blbg==\n-----END OPENSSH PRIVATE KEY-----\n"
@@ -97,6 +99,15 @@ class PersonsMachine:
             timeout=600,
             check=False,
         )
+
+    def install_into(self, folder: Path) -> None:
+        """Use a copy of buildperm in `folder`, which can go."""
+        shutil.copytree(
+            Path(package.__file__).parent,
+            folder / "buildperm",
+            ignore=shutil.ignore_patterns("__pycache__", "target"),
+        )
+        self.package = folder
 
     def enable(self, *words: str) -> None:
         done = self.buildperm("enable", *words)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-import buildperm as package
 from tests.cli.always_on_machine import (
     QUIET,
     PersonsMachine,
@@ -302,12 +301,7 @@ def test_without_buildperm_nothing_is_held_and_nothing_said(
     machine: PersonsMachine, tmp_path: Path
 ) -> None:
     installed = tmp_path / "installed"
-    shutil.copytree(
-        Path(package.__file__).parent,
-        installed / "buildperm",
-        ignore=shutil.ignore_patterns("__pycache__", "target"),
-    )
-    machine.package = installed
+    machine.install_into(installed)
     (machine.workspace / "lib/build.rs").write_text(machine.steals)
     machine.cargo("build")
     machine.enable()

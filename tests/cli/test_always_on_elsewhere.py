@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import buildperm as package
 from tests.cli.always_on_machine import PersonsMachine, machine
 
 __all__ = ["machine"]
@@ -32,12 +31,7 @@ def test_a_container_is_not_blocked_and_told_that_nothing_is_held(
 ) -> None:
     """It has the target directory, and neither state nor configuration of the machine."""
     installed = tmp_path / "installed"
-    shutil.copytree(
-        Path(package.__file__).parent,
-        installed / "buildperm",
-        ignore=shutil.ignore_patterns("__pycache__", "target"),
-    )
-    machine.package = installed
+    machine.install_into(installed)
     (machine.workspace / "lib/build.rs").write_text(machine.steals)
     machine.enable()
     machine.cargo("build")
