@@ -15,7 +15,7 @@ from buildperm.cargo import grant_keys as keys
 from buildperm.cargo import owned_folders, root_choice, settings_files, trusted_repository
 from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy import compilation
-from buildperm.policy.runtime_table import REMOTE
+from buildperm.policy.runtime_table import BESIDE
 from buildperm.rules import baseline, keyfiles, layout, limits, root_layout, sensitive, tier
 from buildperm.rules.containment import Containment
 from buildperm.rules.pattern import locate, which
@@ -280,7 +280,7 @@ def choose_runtime(policy: Policy, environment: Mapping[str, str]) -> Runtime:
         CannotEnforceError: This machine or this version cannot do what is required.
     """
     named = environment.get(RUNTIME_VARIABLE, "")
-    wanted = (named if named != REMOTE else "") or policy.runtime  # That is for `ci` alone.
+    wanted = ("" if named in BESIDE else named) or policy.runtime  # That is for `ci` alone.
     try:
         return choose(wanted, policy.require)
     except CannotEnforceError as error:

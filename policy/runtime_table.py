@@ -17,6 +17,12 @@ WEAKEST = next(iter(RUNTIMES))
 REMOTE = "remote"
 """In place of a runtime: on an engine of the Remote Execution API, else in one that works here."""
 
+WASI = "wasi"
+"""In place of a runtime: as WASI where the same came of that, else in one that works here."""
+
+BESIDE = (REMOTE, WASI)
+"""Only `ci` has these, and only by its words and the user's variables: no Cargo.toml names one."""
+
 
 def strength(name: str) -> int:
     """Return how strong a runtime counts; -1 where this version has none of that name."""

@@ -16,6 +16,9 @@ from buildperm.report.build_failure import BuildFailure
 LOST = "a run of it was not recorded to its end, so that nobody knows what it did"
 """How a run fails whose supervisor was killed, or could not write."""
 
+IN_PLACE, EQUAL, DIFFERS, NOT_TRIED = "in-place", "equal", "differs", "not-tried"
+"""What came of a run where it was to be as WASI; the native run counts in all but the first."""
+
 _TOGETHER = (Kind.NET, Kind.SYSTEM)  # Judged beside what else a script does, even where they fail.
 
 
@@ -73,6 +76,7 @@ class ScriptRun:
     roles: tuple[Role, ...] = SCRIPT_ALONE  # What of it ran, and for whom; sorted.
     restored: tuple[tuple[int, str], ...] = ()  # Of each result put back: when, by whom recorded.
     remote: tuple[tuple[str, str], ...] = ()  # Of each run for an engine: its address, why not.
+    wasi: tuple[tuple[str, str, int], ...] = ()  # Of each run for WASI: outcome, why, when.
     is_light: bool = False  # Which files compilers have read is not known, of a run at least.
 
     @property

@@ -94,6 +94,7 @@ def _script(script: ScriptRun, home: str) -> dict[str, object]:
         "observation": "light" if script.is_light else "full",
         **_restored(script),
         **_remote(script),
+        **_wasi(script),
         "failed": script.failed,
         "failure": script.failure,
         "programs": list(script.programs),
@@ -118,6 +119,15 @@ def _remote(script: ScriptRun) -> dict[str, object]:
     """Say which runs were to be on an engine, where any were."""
     found = [{"at": at, "why": why} for at, why in script.remote]
     return {"remote": found} if found else {}
+
+
+def _wasi(script: ScriptRun) -> dict[str, object]:
+    """Say which runs were to be as WASI, where any were."""
+    found = [
+        {"outcome": outcome, "why": why, "compared_s": compared_s}
+        for outcome, why, compared_s in script.wasi
+    ]
+    return {"wasi": found} if found else {}
 
 
 def _proposal(proposal: Proposal, home: str) -> dict[str, object]:

@@ -18,7 +18,14 @@ from buildperm.policy.string_list import literal
 from buildperm.policy.undecided_accesses import is_habit, is_settled
 from buildperm.printable import log_line, printable
 from buildperm.report import build_failure, missing_settings, refused_text, unreviewed_macros
-from buildperm.report.build_run import BuildRun, ScriptRun
+from buildperm.report.build_run import (
+    DIFFERS,
+    EQUAL,
+    IN_PLACE,
+    NOT_TRIED,
+    BuildRun,
+    ScriptRun,
+)
 from buildperm.report.compiling import compiling_text
 from buildperm.report.finding import Finding, Level, Report, worst_first
 from buildperm.report.rule_catalogue import BUILD_FAILED, WIDER_GRANT
@@ -41,6 +48,13 @@ _MEANINGS: dict[int, str] = {
 }
 
 LIGHTLY = "which files C compilers read is not listed; `--observe everything` lists them."
+
+_WASI = {
+    IN_PLACE: "run as WASI; compared with the native run ",
+    EQUAL: "run natively; the same as WASI, which is believed from now on",
+    DIFFERS: "run natively; as WASI it differs",
+    NOT_TRIED: "run natively; not tried as WASI",
+}
 
 _LEVEL = {Level.ERROR: "ERROR", Level.WARNING: "warning", Level.NOTE: "note"}
 
@@ -233,6 +247,7 @@ def _closing(report: Report) -> Iterator[str]:
         yield f"buildperm: {held}{_blocked(run)}."
         yield from _restored(run)
         yield from _remote(run)
+        yield from _wasi(run)
         loose = compiling_text(run.compiling, run.macros, run.lacking)
         if loose:
             yield f"buildperm: {loose}"
@@ -274,6 +289,18 @@ def _remote(run: BuildRun) -> Iterator[str]:
     for (at, why), who in sorted(found.items()):
         where = f"ran here, and not on {at}" if why else f"ran on {at}"
         yield printable(f"buildperm: {where}: {', '.join(who)}{f': {why}' if why else ''}.")
+
+
+def _wasi(run: BuildRun) -> Iterator[str]:
+    """Say which scripts ran as WASI, and what came of the others."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for script in run.scripts:
+        for outcome, why, compared_s in script.wasi:
+            day = time.strftime("%Y-%m-%d", time.gmtime(compared_s)) if outcome == IN_PLACE else ""
+            found.setdefault((outcome, why, day), []).append(f"{script.crate} {script.version}")
+    for (outcome, why, day), who in sorted(found.items()):
+        told = f"{_WASI[outcome]}{day}: {', '.join(dict.fromkeys(who))}"
+        yield printable(f"buildperm: {told}{f': {why}' if why else ''}.")
 
 
 def _blocked(run: BuildRun) -> str:

@@ -117,11 +117,11 @@ class CachedRun:
         self._run = run
         self._why: list[str] = []
         self._near: list[_Near] = []
-        self._key, self._parts = "", dict[str, str]()
+        self.key, self._parts = "", dict[str, str]()
         self.tokens = PathTokens(run.places)
         self._secrets: frozenset[str] = frozenset()
         self._shown = result_taking.recorded_tokens(run.places)
-        self._began_ns = time.time_ns()
+        self.began_ns = time.time_ns()
         self._outcome = "run"
         try:
             self._why += self._unfit()
@@ -129,7 +129,7 @@ class CachedRun:
                 return
             self._store = FolderStore(run.session["cache"]["folder"])
             self._parts = self._found_parts(tuple(arguments))
-            self._key = static_key.of(self._parts)
+            self.key = static_key.of(self._parts)
             self._find()
         except (OSError, StoreError) as error:
             self._why.append(f"the store cannot be used: {error}")
@@ -196,7 +196,7 @@ class CachedRun:
     def _find(self) -> None:
         """Look for a result that fits, and for what may become one."""
         is_restored = self._run.session["cache"].get("restores", True)
-        for name, result in self._store.results(self._key):
+        for name, result in self._store.results(self.key):
             try:
                 compared = compare(result.inputs, self.tokens)
             except ValueError as error:
@@ -224,7 +224,7 @@ class CachedRun:
             near = _Near(name, result, compared, elsewhere)
             if result.state == CONFIRMED and near.is_exact() and is_restored:
                 self._near = [near]
-                if self._key in self._run.session["cache"].get("again", ()):
+                if self.key in self._run.session["cache"].get("again", ()):
                     self._why, self._is_again = [], True
                     self.empty()
                     self._prepare()
@@ -350,9 +350,9 @@ class CachedRun:
         """Note the signatures of now, where files had to be read."""
         near = self._near[0]
         if near.compared.is_slow:
-            result.inputs = renewed(result.inputs, self.tokens, self._began_ns)
+            result.inputs = renewed(result.inputs, self.tokens, self.began_ns)
             try:
-                self._store.put(self._key, near.name, result)
+                self._store.put(self.key, near.name, result)
             except OSError:
                 pass  # The next one reads them again.
 
@@ -395,7 +395,7 @@ class CachedRun:
         run = self._run
         took_ns, made_s = ended.writer.duration_ns(), int(time.time())
         known = KnownDigests(self._store.folder + _DIGESTS)
-        why, inputs = why_not_kept(ended, verdict, self.tokens, self._began_ns, known)
+        why, inputs = why_not_kept(ended, verdict, self.tokens, self.began_ns, known)
         known.save()
         why = why or result_taking.why_not(run, streams, verdict, told_more)
         if why:
@@ -403,7 +403,7 @@ class CachedRun:
         made = result_taking.take(
             run, streams, self._store, self.tokens, run.session["cache"]["by"], made_s
         )
-        if made.is_dated(self._began_ns // 1_000_000_000):
+        if made.is_dated(self.began_ns // 1_000_000_000):
             return "another day began while it ran"
         made.took_ns, made.jobs = took_ns, self._jobs
         made.key, made.inputs = self._parts, inputs
@@ -428,7 +428,7 @@ class CachedRun:
         self._outcome = "different" if why else "same"
         if why:
             self._why.append(f"run again, {why}")
-            self._store.remove(self._key, near.name)
+            self._store.remove(self.key, near.name)
 
     def _filed(self, made: KeptResult) -> str:
         """File a new result, with those that are like it; return why it is not, or nothing."""
@@ -445,14 +445,14 @@ class CachedRun:
                 known.free = sorted({*known.free, *near.elsewhere})
                 known.bound = sorted({*known.bound, *made.bound})
                 known.inputs = _union(known.inputs, made.inputs)
-                self._store.put(self._key, near.name, known)
+                self._store.put(self.key, near.name, known)
                 is_filed = True
             elif not near.elsewhere:  # The time of a file may be why, or the clock, or chance.
                 known.state, known.why = UNSTABLE, difference(known, made)
-                self._store.put(self._key, near.name, known)
+                self._store.put(self.key, near.name, known)
                 why = f"two runs differed in {known.why}"
         if not is_filed and not why:
-            self._store.put(self._key, f"{time.time_ns():x}-{os.getpid():x}", made)
+            self._store.put(self.key, f"{time.time_ns():x}-{os.getpid():x}", made)
         return "" if is_filed else why
 
     def why(self) -> str:
@@ -464,7 +464,7 @@ class CachedRun:
         said = {
             "outcome": self._outcome,
             "why": self._why,
-            "key": self._key,
+            "key": self.key,
             "parts": self._parts,
         }
         path = script.unit(self._run.places["OUT_DIR"]) + OUTCOME

@@ -85,6 +85,7 @@ class Run:
         self.asked: AskedPaths | None = None  # Where all that it asks for is to be collected.
         self.is_light = "light_filter" in session and not self.learning
         self.remote: dict[str, object] | None = None  # Where else it ran, or why it did not.
+        self.wasi: dict[str, object] | None = None  # Its module ran: since when it is believed.
         self.given: dict[bytes, int] | None = None  # The rights of what has been started already.
         # Now: later the script might move a link on the way.
         self.denied_writes = [
@@ -364,6 +365,7 @@ class Run:
             "foreign": [encode(folder) for folder in sorted(self.foreign)],
             "unlisted": [encode(folder) for folder in self.light.unlisted] if self.light else [],
             **({"remote": self.remote} if self.remote else {}),
+            **({"wasi": self.wasi} if self.wasi else {}),
             **self.subject.header(),
         }
 

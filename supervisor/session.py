@@ -106,6 +106,14 @@ if TYPE_CHECKING:
         executor: list[bytes]  # The command of a supervisor there; its folder is added.
         timeout_s: int  # For everything that one script takes there.
 
+    class SessionWasi(TypedDict):
+        """How scripts are run as WASI."""
+
+        folder: bytes  # Of what is believed: modules, and a store; no script can write there.
+        command: list[bytes]  # What runs a module; a file with the request is added.
+        environ: dict[bytes, bytes]  # Its environment: not Cargo's, which a project has a say in.
+        timeout_s: int  # For one run.
+
     class SessionExecutor(TypedDict):
         """What a supervisor on an executor is told instead."""
 
@@ -169,6 +177,7 @@ if TYPE_CHECKING:
         root: NotRequired[SessionRoot]  # Build scripts see it: supervisor.system_root.
         cache: NotRequired[SessionCache]  # Results are looked for, and kept.
         remote: NotRequired[SessionRemote]  # Scripts run there whose inputs are known.
+        wasi: NotRequired[SessionWasi]  # Scripts run as WASI, and natively to compare.
         executor: NotRequired[SessionExecutor]  # This supervisor is there.
         ask_once: NotRequired[list[str]]  # What was allowed for this run: `cargo.once_grants`.
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from buildperm.supervisor.cached_run import CachedRun
     from buildperm.supervisor.environment import WithheldVariables
     from buildperm.supervisor.executor_run import ExecutorRun
+    from buildperm.supervisor.module_run import ModuleRun
     from buildperm.supervisor.question import LiveQuestion
     from buildperm.supervisor.session import Session, SessionPackage
     from buildperm.supervisor.tree_supervision import EndedRun
@@ -142,6 +143,7 @@ class ScriptSupervisor(TreeSupervisor):
         self._environ = environ
         self._keeps_scratch = keeps_scratch
         self._cached: CachedRun | ExecutorRun | None = None
+        self._module: ModuleRun | None = None
         self.is_in_root = False  # This process, from then on.
 
     def supervise(self) -> int:
@@ -215,6 +217,11 @@ class ScriptSupervisor(TreeSupervisor):
             from buildperm.supervisor.remote_run import RemoteRun  # Off unless it is asked for.
 
             made = RemoteRun(run, cached, self._arguments).put_back(self.has_to_end)
+        if made is None and "wasi" in run.session:
+            from buildperm.supervisor.module_run import ModuleRun  # Likewise.
+
+            self._module = ModuleRun(run, cached, self._arguments)
+            made = self._module.put_back(self.has_to_end)
         if made is None:
             return None
         if made.denied:
@@ -310,6 +317,8 @@ class ScriptSupervisor(TreeSupervisor):
         if self._cached is not None:
             variables = self._cached.variables(variables)
             self._cached.begin()
+        if self._module is not None:
+            self._module.begin(variables)
         try:
             ended = self.record(
                 run,
@@ -345,6 +354,8 @@ class ScriptSupervisor(TreeSupervisor):
         ended.writer.save(run.subject.recording, run.header(), verdict.end(ended.recorder))
         if self._cached is not None:
             self._cached.keep(ended, made.streams, verdict, bool(network.remarks))
+        if self._module is not None:
+            self._module.note(ended, made.streams, verdict, bool(network.remarks))
         is_standing = run.session.get("standing", False)
         is_told = verdict.exit_status or "ask" in run.session
         refused = refusals(ended) if is_standing and is_told else ""

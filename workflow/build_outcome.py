@@ -23,7 +23,7 @@ from buildperm.policy.proposal import Proposal
 from buildperm.policy.role import SCRIPT_ALONE, united
 from buildperm.policy.rule import Rule
 from buildperm.policy.undecided_accesses import denied, habitual, of_folders, unopened
-from buildperm.report.build_run import LOST, IneffectiveGrant, ScriptRun
+from buildperm.report.build_run import IN_PLACE, LOST, IneffectiveGrant, ScriptRun
 from buildperm.rules.pattern import locate
 from buildperm.tracer.recording import reader
 from buildperm.tracer.recording.reader import Recording
@@ -163,6 +163,11 @@ def appraise(
             (each.header.remote.at, each.header.remote.why)
             for each in recordings
             if each.header.remote is not None
+        ),
+        wasi=tuple(
+            (IN_PLACE, "", each.header.wasi_compared_s)
+            for each in recordings
+            if each.header.wasi_compared_s is not None
         ),
         is_light=any(each.header.observation == LIGHT for each in recordings),
     )

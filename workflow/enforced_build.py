@@ -11,12 +11,19 @@ from pathlib import Path
 from buildperm.cargo.project import CI
 from buildperm.cargo.supervised_build import Observation, SupervisedBuild
 from buildperm.errors import ExitCode
+from buildperm.policy.runtime_table import REMOTE, WASI
 from buildperm.presentation import console
 from buildperm.report import next_command, refused_text
 from buildperm.report.finding import Report
 from buildperm.report.formats import FORMATS
 from buildperm.sandbox.selftest import SelfTest
-from buildperm.workflow import missing_packages, remote_settings, result_inventory
+from buildperm.workflow import (
+    missing_packages,
+    remote_settings,
+    result_inventory,
+    wasi_comparison,
+    wasi_settings,
+)
 from buildperm.workflow.build_outcome import run_held_build
 from buildperm.workflow.enforcement import Enforcement
 from buildperm.workflow.grant_comparison import compare
@@ -36,7 +43,7 @@ class EnforcementOptions:
     is_warning: bool  # Findings do not fail the command.
     observes_all: bool  # Also what compilers read.
     cache: bool | None = None  # Look for results of scripts; None: as the workspace says.
-    is_remote: bool = False  # Scripts whose inputs are known run on an engine.
+    beside: str = ""  # Scripts also run otherwise: one of `runtime_table.BESIDE`.
 
     @property
     def observation(self) -> Observation:
@@ -56,8 +63,11 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
         BuildpermError: A build script cannot be held, or a report cannot be written.
     """
     workspace = open_workspace(words, default=CI)
-    remote = None
-    if options.is_remote:
+    remote = wasi = None
+    if options.beside == WASI:
+        wasi_settings.check_required(workspace.policy.require)
+        wasi = wasi_settings.described(workspace.project.toolchain, os.environ)
+    if options.beside == REMOTE:
         remote_settings.check_required(workspace.policy.require)
         remote = remote_settings.described(os.environ)
     snapshots = open_snapshots(workspace)
@@ -96,10 +106,13 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
             on_output=_to_standard_error if outputs.is_document else None,
             observation=options.observation,
             command="ci",
-            is_cached=is_restored or remote is not None,
+            is_cached=is_restored or bool(options.beside),
         )
         if remote is not None:
             held.session["remote"] = remote
+        if wasi is not None:
+            held.session["wasi"] = wasi
+        if options.beside:
             held.session["cache"]["restores"] = is_restored
     finally:
         proof.result()
@@ -108,6 +121,8 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
         result_inventory.hold_to_limit(kept["folder"])
     if outcome.finished.interrupted:
         return ExitCode.INTERRUPTED
+    if wasi is not None:
+        outcome = wasi_comparison.compared(outcome, workspace, wasi)
     report = enforcement.report(outcome, deny_unused=options.deny_unused)
     for line in missing_packages.sentences(report.run.failure if report.run else None):
         console.print_message(line)

@@ -49,7 +49,7 @@ from buildperm.workflow.report_outputs import ReportOutputs
     "word `cache` in Cargo.toml decides; else nothing is restored.",
 )
 @options.comparison_options
-@options.remote_options
+@options.beside_options
 @options.CARGO
 @options.needs_linux()
 def command(
@@ -64,7 +64,7 @@ def command(
     cache: bool | None,
     against: str | None,
     allow_wider: bool,
-    is_remote: bool,
+    beside: str,
     cargo: tuple[str, ...],
 ) -> int:
     """Build, holding scripts, macros and compilers to their grants. Never asks, never decides.
@@ -98,6 +98,6 @@ def command(
         is_warning=warn,
         observes_all=observe == "everything",
         cache=cache,
-        is_remote=is_remote,
+        beside=beside,
     )
     return build(cargo, outputs, wanted)

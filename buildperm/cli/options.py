@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from buildperm.policy.grants import AUTO
 from buildperm.policy.proposal import Risk
-from buildperm.policy.runtime_table import REMOTE, RUNTIMES
+from buildperm.policy.runtime_table import BESIDE, RUNTIMES
 from buildperm.presentation import console
 from buildperm.presentation.preferences import PreferencesFile, started_environment
 from buildperm.report.answer_formats import ANSWER_FORMATS, CommandResult
@@ -199,7 +199,7 @@ class _RuntimeHere(click.Option):
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         named = super().resolve_envvar_value(ctx)
-        return None if named == REMOTE else named
+        return None if named in BESIDE else named
 
 
 def runtime_option(command: Command) -> Command:
@@ -220,19 +220,20 @@ def runtime_option(command: Command) -> Command:
     )
 
 
-def remote_options(command: Command) -> Command:
-    """Add the options of a command that also runs build scripts elsewhere; it gets `is_remote`."""
+def beside_options(command: Command) -> Command:
+    """Add the options of a command that can also run build scripts otherwise; it gets `beside`."""
     return _all(
         command,
         click.option(
             "--runtime",
-            "is_remote",
-            type=click.Choice([AUTO, *RUNTIMES, REMOTE]),
+            "beside",
+            type=click.Choice([AUTO, *RUNTIMES, *BESIDE]),
             envvar="BUILDPERM_RUNTIME",
-            callback=_use_runtime_or_remote,
+            callback=_use_runtime_or_other,
             help="What confines scripts and macros; `auto` is the strongest that works here. "
-            "`remote`: scripts whose inputs are known run on an engine.  [default: `runtime` in "
-            "Cargo.toml, else what `require` says]",
+            "`remote`: scripts whose inputs are known run on an engine. `wasi`, an experiment: "
+            "scripts also run as WASI, and only as that where the same came of it.  [default: "
+            "`runtime` in Cargo.toml, else what `require` says]",
         ),
         click.option(
             "--remote",
@@ -258,14 +259,12 @@ def _root_option() -> Callable[[Command], Command]:
     )
 
 
-def _use_runtime_or_remote(
-    context: click.Context, option: click.Parameter, name: str | None
-) -> bool:
-    if name != REMOTE:
+def _use_runtime_or_other(context: click.Context, option: click.Parameter, name: str | None) -> str:
+    if name not in BESIDE:
         _use_runtime(context, option, name)
-        return False
-    os.environ.pop("BUILDPERM_RUNTIME", None)  # What has to run here runs as it always does.
-    return True
+        return ""
+    os.environ.pop("BUILDPERM_RUNTIME", None)  # What else has to run runs as it always does.
+    return name
 
 
 def _use_remote(_context: click.Context, _option: click.Parameter, address: str | None) -> None:

@@ -98,6 +98,7 @@ class Header:
     restored: Restored | None = None  # None: the script has run.
     root: SystemRoot | None = None  # None: it saw the machine's own system folders.
     remote: Elsewhere | None = None  # None: it was to run here.
+    wasi_compared_s: int | None = None  # It ran as WASI, compared then: time.time.
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +247,7 @@ def _header(fields: Fields, kind: str, path: Path) -> Header:
         restored=_restored(fields),
         root=_root(fields),
         remote=_elsewhere(fields),
+        wasi_compared_s=_wasi(fields),
     )
 
 
@@ -284,6 +286,10 @@ def _elsewhere(fields: Fields) -> Elsewhere | None:
         return None
     told = Fields(fields.line["remote"])
     return Elsewhere(told.text("at"), told.text("why"))
+
+
+def _wasi(fields: Fields) -> int | None:
+    return Fields(fields.line["wasi"]).number("compared_s") if "wasi" in fields.line else None
 
 
 def _end(fields: Fields) -> End:

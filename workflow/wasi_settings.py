@@ -1,0 +1,86 @@
+"""What `--runtime wasi` takes: wasmtime, and the target's standard library in the tool chain."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildperm.cargo.script_module import TARGET
+from buildperm.errors import CannotEnforceError
+from buildperm.policy.runtime_table import WEAKEST, strength
+from buildperm.sandbox import private_cache
+
+if TYPE_CHECKING:
+    from buildperm.cargo.toolchain import Toolchain
+    from buildperm.supervisor.session import SessionWasi
+
+_PASSED = ("HOME", "PATH", "PYTHONPATH")
+_TIMEOUT_S = 60
+_ASK_S = 60
+_PLACE = "wasi"
+
+
+def described(toolchain: Toolchain, variables: Mapping[str, str]) -> SessionWasi:
+    """Return what supervisors have to know to run modules.
+
+    Raises:
+        CannotEnforceError: Something is missing; the message says what, and how to go on.
+    """
+    if why := missing(toolchain):
+        raise CannotEnforceError(why[0], hint=why[1])
+    folder = private_cache.folder(_PLACE)
+    if folder is None:
+        raise CannotEnforceError(
+            f"`{private_cache.place(_PLACE)}` cannot be made, or others may write there",
+            hint="Build without `--runtime wasi`, or set XDG_CACHE_HOME to a folder of your own.",
+        )
+    passed = {name: variables[name] for name in _PASSED if name in variables}
+    if "PYTHONPATH" in passed:  # It starts in the folder of a package.
+        passed["PYTHONPATH"] = os.pathsep.join(
+            filter(os.path.isabs, passed["PYTHONPATH"].split(os.pathsep))
+        )
+    words = [os.path.abspath(sys.executable), "-P", "-m", "buildperm.workflow.wasi_action"]
+    return {
+        "folder": os.fsencode(folder),
+        "command": [os.fsencode(word) for word in words],
+        "environ": {os.fsencode(name): os.fsencode(value) for name, value in passed.items()},
+        "timeout_s": _TIMEOUT_S,
+    }
+
+
+def check_required(require: str) -> None:
+    """Make sure that what holds a module is as much as a workspace asks for.
+
+    Raises:
+        CannotEnforceError: It is less: Landlock and a filter hold it, and no bubblewrap.
+    """
+    if strength(require) > strength(WEAKEST):
+        raise CannotEnforceError(
+            f'`require = "{require}"` asks for more than the runtime `wasi`',
+            hint=f"Build without `--runtime wasi`, or lower `require` to `{WEAKEST}`.",
+        )
+
+
+def missing(toolchain: Toolchain) -> tuple[str, str] | None:
+    """Say what this machine lacks to run scripts as WASI, and how to go on; None if nothing."""
+    if importlib.util.find_spec("wasmtime") is None:
+        return "`wasmtime` is needed to run scripts as WASI", (
+            "Install it: pip install 'buildperm[wasi]'; or build without `--runtime wasi`."
+        )
+    asked = [str(toolchain.rustc), "--print", "target-libdir", "--target", TARGET]
+    try:
+        told = subprocess.run(
+            asked, capture_output=True, text=True, check=True, cwd="/", timeout=_ASK_S
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        told = ""
+    if not told or not list(Path(told).glob("libstd-*.rlib")):
+        return f"the tool chain has no standard library for {TARGET}", (
+            f"Add it: rustup target add {TARGET}; or build without `--runtime wasi`."
+        )
+    return None
