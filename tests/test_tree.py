@@ -62,6 +62,7 @@ SUBJECTS = {
     "cli/shared_folders": "What every command says of two grants for one folder.",
     "cli/kept_looks": "What the filter stops, and the recorder collects, in runs that may be kept.",
     "cli/remote": "Scripts that run on an engine, from the first run here to what comes back.",
+    "cli/wasi": "Scripts as WASI, from the native run to the module in its place.",
     "cli/rustc_probes": "What scripts learn of rustc, held and not.",
     "cli/shared_cache": "Machines that share results, from the key to what is restored.",
     "cli/shared_outputs": "What crates leave for one another in the target directory.",

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from buildperm.cargo import toolchain as toolchains
 from buildperm.cargo.script_module import TARGET
-from buildperm.errors import CannotEnforceError
+from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy.runtime_table import WEAKEST, strength
 from buildperm.sandbox import private_cache
 
@@ -64,6 +65,15 @@ def check_required(require: str) -> None:
             f'`require = "{require}"` asks for more than the runtime `wasi`',
             hint=f"Build without `--runtime wasi`, or lower `require` to `{WEAKEST}`.",
         )
+
+
+def lacking_in(folder: Path, variables: Mapping[str, str]) -> str:
+    """Say, for `doctor`, what a build in a folder lacks, and how to go on; empty if nothing."""
+    try:
+        why = missing(toolchains.resolve(folder, variables))
+    except BuildpermError as error:
+        return str(error.args[0])
+    return f"{why[0]}. {why[1]}" if why else ""
 
 
 def missing(toolchain: Toolchain) -> tuple[str, str] | None:

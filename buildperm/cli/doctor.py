@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from buildperm.cli import options
 from buildperm.errors import BuildpermError, CannotEnforceError
+from buildperm.policy.runtime_table import WASI
 from buildperm.presentation import console
 from buildperm.report.diagnosis_text import DiagnosisResult, markdown
 from buildperm.sandbox import machine
@@ -57,6 +59,7 @@ def command(*, form: str, is_report: bool, cap: int) -> int:
     else:
         options.answer(DiagnosisResult(diagnosis), form)
         if form in ("text", options.UNASKED):
+            _tell_wasi()
             _tell_always_on()
     required = diagnosis.required
     if required.reason:
@@ -64,6 +67,17 @@ def command(*, form: str, is_report: bool, cap: int) -> int:
             f"this machine does not enforce what is required: {required.reason}", hint=required.hint
         )
     return diagnosis.exit_code
+
+
+def _tell_wasi() -> None:
+    """Say what `--runtime wasi` lacks here, where the user's variables ask for it."""
+    if os.environ.get("BUILDPERM_RUNTIME") != WASI:
+        return
+    from buildperm.workflow import wasi_settings
+
+    lacking = wasi_settings.lacking_in(Path.cwd(), os.environ)
+    console.print_line("")
+    console.print_line(f"wasi, an experiment: {lacking or 'scripts can be run as WASI'}")
 
 
 def _tell_always_on() -> None:

@@ -92,7 +92,6 @@ class NotedRun:
 
 @pytest.fixture
 def run(tmp_path: Path) -> NotedRun:
-    pytest.importorskip("wasmtime", reason="no wasmtime")
     return NotedRun(tmp_path)
 
 
