@@ -180,7 +180,7 @@ def test_a_runtime_is_added_by_one_entry(tmp_path: Path) -> None:
     )
 
     told = with_polite("ci", "--help", folder=workspace)
-    assert "[auto|portable|full|polite|remote]" in told.stdout
+    assert "[auto|portable|full|polite|remote|wasi]" in told.stdout
 
     built = with_polite("ci", "--", "build", "--offline", folder=workspace)
     said = built.stdout + built.stderr
