@@ -44,7 +44,7 @@ from buildperm.supervisor import (
 from buildperm.supervisor.directive_gate import DirectiveGate
 from buildperm.supervisor.kept_inputs import why_not_kept
 from buildperm.supervisor.talk import Talk
-from buildperm.tracer.notation import encode
+from buildperm.tracer.notation import decode, encode
 from buildperm.tracer.recorder.asked_paths import AskedPaths
 from buildperm.tracer.recorder.location import open_regular_file
 from buildperm.tracer.recorder.writer import first_line, replace_file
@@ -120,6 +120,7 @@ class CachedRun:
         self.key, self._parts = "", dict[str, str]()
         self.tokens = PathTokens(run.places)
         self._secrets: frozenset[str] = frozenset()
+        self._withheld: set[bytes] = set()
         self._shown = result_taking.recorded_tokens(run.places)
         self.began_ns = time.time_ns()
         self._outcome = "run"
@@ -154,6 +155,8 @@ class CachedRun:
             run.environ, session, run.package, run.places, learning=False
         )
         self._secrets = frozenset(map(encode, kept.secrets))
+        self._withheld = kept.names
+        partly = sorted((name, why) for name, why in kept.secrets.items() if name in variables)
         tokens = self.tokens
         closed = sorted((tokens.portable(path), why) for path, why in run.held.items())
         settled = {
@@ -163,7 +166,7 @@ class CachedRun:
             "machine": session["cache"]["machine"],
             "sensitive files": digest.of(repr(closed).encode()),
             "settings": digest.of(repr(sorted(map(tokens.portable, run.harmless))).encode()),
-            "variables that are withheld": digest.of(repr(sorted(kept.names)).encode()),
+            "variables that hold a secret": digest.of(repr(partly).encode()),
             "package": f"{run.package['name']} {run.package['version']} {run.package['source']}",
         }
         if "root" in session:
@@ -318,6 +321,8 @@ class CachedRun:
         printed = told(result.stdout, store, tokens)
         talk = told(result.stderr, store, tokens)
         recording = told(result.recording, store, self._shown)
+        if not self._withheld.isdisjoint(_asked_variables(recording)):
+            return None  # The recording of a run now would say that it was refused one.
         self.empty()
         put_back(result.left, run.places["OUT_DIR"], store, tokens)
         gate = DirectiveGate(run.package, run.places, run.subject.handed_over, lambda *_: None)
@@ -472,6 +477,20 @@ class CachedRun:
             script.write_atomically(path, json.dumps(said).encode())
         except OSError:
             pass
+
+
+def _asked_variables(recording: bytes) -> set[bytes]:
+    """Name the variables that a run has asked for, by the lines of its recording.
+
+    Raises:
+        ValueError: It is none.
+    """
+    lines = [line for line in recording.splitlines() if b'"environment"' in line]
+    every = [json.loads(line) for line in lines]
+    names = [each.get("name", "") for each in every if isinstance(each, dict)]
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("not a recording")
+    return {decode(name) for name in names}
 
 
 def _why_near(near: _Near) -> str:

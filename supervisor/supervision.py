@@ -180,6 +180,10 @@ class ScriptSupervisor(TreeSupervisor):
         self, session: Session, package: SessionPackage, manifest_dir: bytes, program: bytes
     ) -> tuple[int, bytes]:
         """Prepare the run and do it; return what to exit with, and the path of its recording."""
+        if "cache" in session:
+            from buildperm.supervisor import caller_traces  # Off unless it is asked for.
+
+            self._environ = caller_traces.left_out(self._environ, os.getcwdb())
         run = self._run_of(session, package, manifest_dir, program)
         places = run.places
         try:

@@ -60,7 +60,7 @@ def explain(words: Sequence[str], crate: str) -> int:
         told += 1
         console.print_line(f"{script.title}: {_OUTCOMES.get(str(said['outcome']), 'it ran')}")
         reasons = [str(each) for each in said["why"]]
-        if reasons == [NOTHING]:
+        if NOTHING in reasons:
             reasons = [*reasons, *_nearest(store, script.package.name, said["parts"])]
         for reason in reasons[:_NAMED]:
             console.print_line(f"  {reason}")

@@ -211,6 +211,63 @@ def test_a_variable_that_has_changed_is_not_missed(seen: Build) -> None:
     assert "the variable CFLAGS is another one" in said
 
 
+OF_CALLER = {
+    "another folder": {"PWD": "/usr", "OLDPWD": "/tmp"},
+    "make": {"MAKELEVEL": "1", "MAKEFLAGS": "w", "MFLAGS": "-w", "MAKE_TERMOUT": "/dev/pts/3"},
+    "another shell": {"SHLVL": "4", "_": "/usr/bin/env", "RUST_RECURSION_COUNT": "2"},
+    "a terminal": {"TERM": "screen", "COLUMNS": "93", "LINES": "12", "WINDOWID": "7"},
+    "a session": {"SSH_TTY": "/dev/pts/3", "XDG_SESSION_ID": "7", "DBUS_SESSION_BUS_ADDRESS": "x"},
+    "a service": {"CI": "true", "GITHUB_RUN_ID": "7", "GITHUB_TOKEN": "ghs_0123456789abcdef"},
+}
+
+
+@pytest.mark.parametrize("variables", OF_CALLER.values(), ids=OF_CALLER)
+def test_who_calls_and_from_where_changes_nothing(seen: Build, variables: dict[str, str]) -> None:
+    assert seen.ci(**variables) == "restored", seen.why
+
+
+def test_a_script_sees_no_caller_where_results_are_kept(tmp_path: Path) -> None:
+    names = ("PWD", "OLDPWD", "_", "SHLVL", "MAKELEVEL", "MAKEFLAGS", "COLUMNS")
+    asked = " ".join(f'made += &format!("{{:?}} ", std::env::var_os("{each}"));' for each in names)
+    build = Build(tmp_path, f"let mut made = String::new(); {asked}" + WRITE)
+    told = {"OLDPWD": "/usr", "SHLVL": "3", "MAKELEVEL": "1", "MAKEFLAGS": "k", "COLUMNS": "7"}
+
+    assert build.ci(**told) == "kept", build.why
+
+    said = (build.workspace / "sample").resolve()
+    shown = build.made()["made"][1].decode()
+    assert shown == f'Some("{said}") None None None None Some("k") None '
+
+
+def test_a_variable_that_is_withheld_by_now_is_asked_for_in_vain(tmp_path: Path) -> None:
+    body = 'let made = if std::env::var("SOME_TOKEN").is_ok() { "1" } else { "0" };'
+    build = Build(tmp_path, body + WRITE)
+    build.twice()
+
+    assert build.ci(OTHER_TOKEN="x") == "restored", build.why
+    shutil.rmtree(build.workspace / "target")
+    extra = {"XDG_CACHE_HOME": str(build.cache), "SOME_TOKEN": "x"}
+    ended = buildperm("ci", folder=build.workspace, extra=extra)
+    assert build.outcome() == "not kept"
+    assert "SOME_TOKEN" in ended.stdout + ended.stderr
+    assert build.ci() == "restored", build.why
+
+
+def test_a_variable_that_differs_is_named_where_the_run_is_not_kept(tmp_path: Path) -> None:
+    left = 'std::process::Command::new("sleep").arg("60").spawn().unwrap();'
+    body = f'let made = ""; if std::env::var_os("CFLAGS").is_some() {{ {left} }}'
+    grants = '[workspace.metadata.buildperm.crates.sample]\nexec = ["sleep"]\n'
+    build = Build(tmp_path, body + WRITE, grants)
+    build.twice()
+    shutil.rmtree(build.workspace / "target")
+
+    extra = {"XDG_CACHE_HOME": str(build.cache), "CFLAGS": "-O7"}
+    buildperm("ci", folder=build.workspace, extra=extra)
+
+    assert build.outcome() == "not kept", build.why
+    assert "the variable CFLAGS is another one" in build.cached("explain", "sample")
+
+
 def test_a_grant_that_has_changed_is_not_missed(seen: Build) -> None:
     manifest = seen.workspace / "Cargo.toml"
     text = manifest.read_text()
