@@ -51,10 +51,18 @@ def described(keys: Sequence[str] = ()) -> SessionCache:
     folder = private_cache.folder(named)
     if folder is None:
         raise BuildpermError(
-            f"`{private_cache.place(named)}` cannot be made, or others may write there",
+            problem(keys),
             hint="Build with `--no-cache`, or set XDG_CACHE_HOME to a folder of your own.",
         )
     return {"folder": os.fsencode(folder), "machine": machine_traits.digest(), "by": recorder()}
+
+
+def problem(keys: Sequence[str] = ()) -> str:
+    """Say why there is no store for those who trust these public keys; empty if there is one."""
+    named = name(keys)
+    if private_cache.folder(named) is not None:
+        return ""
+    return f"`{private_cache.place(named)}` cannot be made, or others may write there"
 
 
 def recorder() -> str:

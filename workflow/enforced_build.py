@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from buildperm.cargo import result_folder
 from buildperm.cargo.project import CI
 from buildperm.cargo.supervised_build import Observation, SupervisedBuild
 from buildperm.errors import ExitCode
@@ -96,6 +97,10 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
         outputs.write(report)
         return report.exit_code
     is_restored = workspace.policy.cache if options.cache is None else options.cache
+    shared = workspace.policy.cache_store
+    if is_restored and (why := result_folder.problem(shared.keys if shared else ())):
+        console.print_warning(f"nothing is restored or kept: {why}")
+        is_restored = False
     proof = SelfTest(workspace.runtime)
     try:
         held = SupervisedBuild(

@@ -451,6 +451,34 @@ def test_nothing_is_kept_unless_it_is_asked_for(tmp_path: Path) -> None:
     assert not list(build.cache.glob("buildperm/results/**/*.json"))
 
 
+def _open_to_all(at: Path) -> None:
+    at.mkdir()
+    at.chmod(0o777)
+
+
+SPOILT: dict[str, Callable[[Path], object]] = {
+    "others may write there": _open_to_all,
+    "a link": lambda at: at.symlink_to("/tmp"),
+    "a file": lambda at: at.write_text(""),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_without_a_store_the_build_goes_on_and_says_so(
+    tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    build = Build(tmp_path, 'let made = "";' + WRITE)
+    (build.cache / "buildperm").mkdir(mode=0o700)
+    spoil(build.cache / "buildperm/results")
+
+    extra = {"XDG_CACHE_HOME": str(build.cache)}
+    ended = buildperm("ci", folder=build.workspace, extra=extra)
+
+    assert ended.returncode == 0, ended.stderr
+    assert "nothing is restored or kept" in ended.stderr
+    assert build.found("result.json") == []
+
+
 def test_a_sample_that_runs_again_as_restored_is_fine(seen: Build) -> None:
     assert seen.ci() == "restored", seen.why
     ran = seen.made()
