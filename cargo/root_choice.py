@@ -67,7 +67,7 @@ def choose(
         raise CannotEnforceError(
             f"the root `{printable(str(root))}` is not the one that {policy.manifest} names: it is "
             f"{found.digest}, and `root-digest` is {policy.root_digest}",
-            hint="Unpack the right one, or, if the new one is meant, commit its digest as "
+            hint=f"{_unpack(policy)}, or, if the new one is meant, commit its digest as "
             "`root-digest` and run `buildperm learn`.",
         )
     root_probe.check(root)
@@ -103,7 +103,7 @@ def _found(policy: Policy, named: str, places: Mapping[str, bytes]) -> Path:
     if not said:
         raise CannotEnforceError(
             f"{policy.manifest} wants the root {policy.root_digest}, and nothing says where it is",
-            hint=f"Name its folder: `--root FOLDER`, or {ROOT_VARIABLE}.",
+            hint=f"Name its folder: `--root FOLDER`, or {ROOT_VARIABLE}. {_unpack(policy)}.",
         )
     token, slash, rest = said.partition("/")
     if token.startswith("$") and not named:
@@ -115,8 +115,15 @@ def _found(policy: Policy, named: str, places: Mapping[str, bytes]) -> Path:
         raise CannotEnforceError(
             f"{policy.manifest} wants the root {policy.root_digest}, and "
             f"`{printable(said)}` cannot be used: {why}",
-            hint=f"Unpack it there, or name its folder: `--root FOLDER`, or {ROOT_VARIABLE}.",
+            hint=f"{_unpack(policy)}, or name its folder: `--root FOLDER`, or {ROOT_VARIABLE}.",
         ) from error
+
+
+def _unpack(policy: Policy) -> str:
+    """Say how the root is made."""
+    if not policy.root_image:
+        return "Unpack the right one"
+    return f"Unpack the image {policy.root_image}: `buildperm root unpack ARCHIVE FOLDER`"
 
 
 def _check_places(root: Path, places: Mapping[str, bytes], prepared: RuntimeSetup) -> None:

@@ -112,6 +112,7 @@ class Policy:
     cache_store: CacheStore | None = None  # Where others find what is kept.
     root: str = ""  # Where what scripts see as the system lies: a path, maybe with a token.
     root_digest: str = ""  # What it has to be; empty: scripts see the machine's own system.
+    root_image: str = ""  # What it was unpacked from; a build looks at `root_digest` alone.
     ask_timeout_s: int = ASK_TIMEOUT_S  # After so long a question counts as refused.
 
 

@@ -40,7 +40,17 @@ from buildperm.rules import limits
 _BARE = re.compile(r"[A-Za-z0-9_-]+")  # A key that TOML reads without quotation marks.
 _TABLE_KEYS = (
     *("version", "require", "runtime", "compile", "contexts", "shared", "min-age", "young"),
-    *("ask", "ask-timeout", "cache", "root", "root-digest", "import", "limits", "crates"),
+    *(
+        "ask",
+        "ask-timeout",
+        "cache",
+        "root",
+        "root-digest",
+        "root-image",
+        "import",
+        "limits",
+        "crates",
+    ),
 )
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CRATE_KEYS = ("reviewed", "presets", *GRANTABLE, "deny", "for", "compile", "reason", "expires")
@@ -119,7 +129,8 @@ class ManifestReader:
             cache=bool(store) or self.switch(table, "cache") or False,
             cache_store=store,
             root=self.root(table),
-            root_digest=self.root_digest(table),
+            root_digest=self.digest_of(table, "root-digest"),
+            root_image=self.root_image(table),
             ask_timeout_s=self.ask_timeout(table),
         )
 
@@ -146,15 +157,27 @@ class ManifestReader:
             self.fail(where, "`root-digest` is missing", hint)
         return path
 
-    def root_digest(self, table: dict[str, Any]) -> str:
-        """Read which root build scripts see as their system; empty where it is the machine's."""
-        where = (*self.home, "root-digest")
-        if "root-digest" not in table:
+    def root_image(self, table: dict[str, Any]) -> str:
+        """Read which image the root is unpacked from; empty where nobody says."""
+        said = self.digest_of(table, "root-image")
+        if said and "root-digest" not in table:
+            hint = "Add `root-digest`: `buildperm root unpack ARCHIVE FOLDER` prints both lines."
+            self.fail((*self.home, "root-image"), "`root-digest` is missing", hint)
+        return said
+
+    def digest_of(self, table: dict[str, Any], key: str) -> str:
+        """Read what a root, or its image, has to be; empty where it is not said."""
+        if key not in table:
             return ""
-        said = self.string(table["root-digest"], where)
+        said = self.string(table[key], (*self.home, key))
         if not _DIGEST.fullmatch(said):
-            hint = "`buildperm root digest FOLDER` prints the line."
-            self.fail(where, "is no digest of a root", hint)
+            what = "digest FOLDER" if key == "root-digest" else "unpack ARCHIVE FOLDER"
+            hint = f"`buildperm root {what}` prints the line."
+            self.fail(
+                (*self.home, key),
+                f"is no digest of {'a root' if key == 'root-digest' else 'an image'}",
+                hint,
+            )
         return said
 
     def cache_store(self, table: dict[str, Any]) -> CacheStore | None:

@@ -209,6 +209,7 @@ def _terms(run: BuildRun | None) -> dict[str, object]:
         "landlockAbi": run.landlock_abi,
         "kernel": printable(run.kernel),
         "leftOpen": _lines(run.left_open),
+        **({"root": printable(run.root)} if run.root else {}),
         "buildScripts": sum(SubjectKind.SCRIPT in script.subjects for script in run.scripts),
         "proceduralMacros": sum(SubjectKind.MACRO in script.subjects for script in run.scripts),
         "compiling": run.compiling or None,

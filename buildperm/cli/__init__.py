@@ -125,8 +125,9 @@ def main() -> NoReturn:
 
 def _pointer(error: BuildpermError) -> str:
     """Point to the command that tries out what is missing, unless that is where it comes from."""
-    is_pointed = _DOCTOR in str(error) or "doctor" in sys.argv[1:2] or sys.platform != "linux"
-    if error.exit_code is not ExitCode.CANNOT_ENFORCE or is_pointed:
+    is_pointed = _DOCTOR in str(error) or sys.argv[1:2] in (["doctor"], ["root"])
+    is_here = sys.platform == "linux"
+    if error.exit_code is not ExitCode.CANNOT_ENFORCE or is_pointed or not is_here:
         return ""
     return f"{_DOCTOR} tells what this machine can hold, and what it lacks.\n"
 

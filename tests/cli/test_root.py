@@ -19,6 +19,7 @@ from threading import Thread
 import pytest
 
 from tests.command import CI, LEARN, buildperm, environment, is_orderly, kill_group, member
+from tests.made_image import BASE, layout
 from tests.small_root import SmallRoot, skip_without_rooms
 
 pytestmark = pytest.mark.slow  # Each builds.
@@ -300,6 +301,37 @@ def test_the_digest_is_printed_as_cargo_toml_names_it(root: SmallRoot, tmp_path:
         assert told.returncode == 23
         assert is_orderly(told.stderr)
         assert "hint: " in told.stderr
+
+
+def test_an_image_is_unpacked_and_no_other_than_cargo_toml_names(tmp_path: Path) -> None:
+    one = layout(tmp_path / "one", BASE)
+    other = layout(tmp_path / "other", BASE, BASE)
+    made = buildperm("root", "unpack", str(one), "roots/made", folder=tmp_path)
+    assert made.returncode == 0, made.stderr
+    again = buildperm("root", "digest", "roots/made", folder=tmp_path)
+    image, digest = made.stdout.splitlines()
+    assert again.stdout == f"{digest}\n"
+    workspace = member(tmp_path / "ws", "fn main() {}")
+    _append(workspace, f"\n[workspace.metadata.buildperm]\nversion = 1\n{image}\n{digest}\n")
+    for words, code, told in (
+        ([str(other), "../roots/other"], 23, image[14:-1]),
+        ([str(one), "../roots/made"], 2, "is there already"),
+        ([str(one), "../roots/ok"], 0, ""),
+        ([str(one), "../roots/\x1b[31mred"], 0, ""),
+        (["nowhere", "../roots/x"], 2, "nowhere"),
+        ([str(one)], 2, "takes IMAGE FOLDER"),
+    ):
+        ended = buildperm("root", "unpack", *words, folder=workspace)
+        assert (ended.returncode, told in ended.stderr) == (code, True), ended.stderr
+        assert is_orderly(ended.stderr)
+        assert ended.stdout in ("", made.stdout)
+    manifest = workspace / "Cargo.toml"
+    manifest.write_text(
+        re.sub("root-digest.*", f'root-digest = "sha256:{"0" * 64}"', manifest.read_text())
+    )
+    ended = buildperm("root", "unpack", str(one), "../roots/y", folder=workspace)
+    assert (ended.returncode, "unpacks to" in ended.stderr) == (23, True)
+    assert sorted(os.listdir(tmp_path / "roots")) == ["\x1b[31mred", "made", "ok"]
 
 
 def test_an_interrupted_build_in_a_root_leaves_nothing_running(

@@ -124,6 +124,7 @@ def test_whatever_the_editor_writes_is_valid(grants: CrateGrants) -> None:
         "version = 1\ncrates.'https://a/b#c' = {}",
         "version = 1\ncrates = []",
         "version = 1\nroot = '/srv/root'",
+        f"version = 1\nroot-image = 'sha256:{'0' * 64}'",
         "version = 1\nroot-digest = 'sha256:00'",
         f"version = 1\nroot-digest = 'SHA256:{'0' * 64}'",
         f"version = 1\nroot = 'root'\nroot-digest = 'sha256:{'0' * 64}'",

@@ -60,6 +60,16 @@ def test_the_root_that_is_wanted_is_read(path: str) -> None:
     assert manifest.read(table(), PATH).root_digest == ""
 
 
+def test_the_image_of_a_root_is_read_beside_its_digest() -> None:
+    lines = [f'root-digest = "{_DIGEST}"', f'root-image = "{_DIGEST}"']
+    assert manifest.read(table(*lines), PATH).root_image == _DIGEST
+    assert manifest.read(table(lines[0]), PATH).root_image == ""
+    for said in (lines[1:], [lines[0], 'root-image = "debian:trixie"']):
+        with pytest.raises(BuildpermError) as refused:
+            manifest.read(table(*said), PATH)
+        assert "buildperm root unpack" in refused.value.hint
+
+
 @pytest.mark.parametrize(
     "path", ["root", "../root", "$WORKSPACE/../root", "/srv/../root", "$OUT_DIR/root", "/a\\u001b"]
 )
