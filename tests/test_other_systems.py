@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import buildperm
+from buildperm import cli
 from tests.cli.learnt_workspace import LearntWorkspace, learnt
 from tests.command import environment, is_orderly
 
@@ -88,6 +89,8 @@ def _elsewhere(learnt: LearntWorkspace, *words: str) -> subprocess.CompletedProc
         ("index", "folder", "helper"),
         ("env-diff", "app", "RELEASE_CHANNEL"),
         ("decide", "abc", "deny"),
+        ("root", "digest", "folder"),
+        ("root", "unpack", "image", "folder"),
     ],
     ids=lambda words: " ".join(words),
 )
@@ -104,6 +107,13 @@ def test_what_runs_scripts_refuses_in_one_sentence(
     assert "Linux container" in hint
     assert told.stdout == ""
     assert {path: path.stat().st_mtime_ns for path in learnt.folder.rglob("*")} == before
+
+
+def test_each_command_is_in_the_table_of_what_works_elsewhere() -> None:
+    text = (Path(__file__).parents[1] / "docs/other-systems.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    told = {name for row in rows for name in re.findall(r"`([a-z-]+)[ `]", row.split(" | ")[0])}
+    assert told == set(cli._COMMANDS)
 
 
 @pytest.mark.slow
@@ -135,6 +145,9 @@ def _timeless(said: str) -> str:
         ("config",),
         ("export",),
         ("disable",),
+        ("cache", "show"),
+        ("cache", "verify"),
+        ("cache", "clear"),
     ],
     ids=lambda words: " ".join(words),
 )

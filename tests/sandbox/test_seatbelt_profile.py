@@ -63,6 +63,7 @@ def test_a_folder_whose_names_may_be_seen_opens_no_file() -> None:
     [
         b'/w/a")) (allow default) (deny default (literal "x',
         b"/w/line\n(allow default)",
+        b'/w/.*[^x]+(a|b)$")',
         b"/w/\xff",
         b"/w/x ",
     ],
@@ -71,6 +72,7 @@ def test_a_hostile_name_opens_nothing_else(path: bytes) -> None:
     text = seatbelt_profile.profile({path: _READ | _WRITE | _EXEC}, lambda _: True)
 
     assert not allows(text, "file-read-data", "/etc/shadow")
+    assert not allows(text, "network-outbound", "/etc/shadow")
     assert "(allow default)" not in [line.strip() for line in text.splitlines()]
 
 
