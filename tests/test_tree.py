@@ -64,6 +64,7 @@ SUBJECTS = {
     "cli/remote": "Scripts that run on an engine, from the first run here to what comes back.",
     "cli/wasi": "Scripts as WASI, from the native run to the module in its place.",
     "cli/rustc_probes": "What scripts learn of rustc, held and not.",
+    "cli/bucket_cache": "Machines that share results through S3, as another program serves it.",
     "cli/shared_cache": "Machines that share results, from the key to what is restored.",
     "cli/shared_outputs": "What crates leave for one another in the target directory.",
     "cli/standard_input": "What Cargo runs reads it.",
