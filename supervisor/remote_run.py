@@ -99,6 +99,8 @@ class RemoteRun:
         return made
 
     def _made(self, has_to_end: Callable[[], bool]) -> RestoredRun | None:
+        if silent := self._run.session["remote"]["silent"]:
+            raise NotSentError(silent)
         known = self._cached.known
         if known is None:
             raise NotSentError(self._cached.why() or "no recording says what it reads")

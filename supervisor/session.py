@@ -105,6 +105,7 @@ if TYPE_CHECKING:
         environ: dict[bytes, bytes]  # Its environment: not Cargo's, which a project has a say in.
         executor: list[bytes]  # The command of a supervisor there; its folder is added.
         timeout_s: int  # For everything that one script takes there.
+        silent: str  # Why it is not asked in this build, as it has not answered; else empty.
 
     class SessionWasi(TypedDict):
         """How scripts are run as WASI."""

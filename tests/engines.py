@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -62,8 +63,22 @@ def casd(folder: Path) -> Iterator[str]:
 class LyingEngine(grpc.GenericRpcHandler):  # type: ignore[misc]  # it ships no types
     """Keeps what it is sent, or has another engine do all of it, and changes what comes back."""
 
-    def __init__(self, behind: str = "") -> None:
-        """Take the engine behind it, HOST:PORT; without one every action leaves nothing."""
+    def __init__(
+        self, behind: str = "", credentials: grpc.ServerCredentials | None = None, token: str = ""
+    ) -> None:
+        """Take the engine behind it, and what it wants of whoever asks.
+
+        Args:
+            behind: HOST:PORT; without one every action leaves nothing.
+            credentials: Of TLS; None for a connection that anybody can read.
+            token: A bearer token, which every call has to bring; empty for none.
+        """
+        self.refuses: dict[str, grpc.StatusCode] = {}  # By the last name of a method.
+        self.hangs: set[str] = set()  # Such methods, which never answer.
+        self.delay_s = 0.0  # Before each piece of a blob that is sent here is taken.
+        self.tokens: set[str] = set()  # That were brought.
+        self._token = token
+        self._ended = threading.Event()
         self.blobs: dict[str, bytes] = {}
         self.asked: list[Message] = []  # Of each action the request.
         self.changes: Callable[[Files], None] = lambda _: None
@@ -73,12 +88,17 @@ class LyingEngine(grpc.GenericRpcHandler):  # type: ignore[misc]  # it ships no 
         self.content: Callable[[str], bytes | None] = lambda _: None  # In place of a blob.
         self._behind = grpc.insecure_channel(behind) if behind else None
         self._server = grpc.server(ThreadPoolExecutor(8), handlers=[self])
-        port = self._server.add_insecure_port("127.0.0.1:0")
+        if credentials is None:
+            port = self._server.add_insecure_port("127.0.0.1:0")
+        else:
+            port = self._server.add_secure_port("127.0.0.1:0", credentials)
+        self.port = port
         self.address = f"127.0.0.1:{port}"
         self._server.start()
 
     def stop(self) -> None:
         """End it, whatever it is at."""
+        self._ended.set()
         self._server.stop(0).wait()
         if self._behind is not None:
             self._behind.close()
@@ -86,7 +106,19 @@ class LyingEngine(grpc.GenericRpcHandler):  # type: ignore[misc]  # it ships no 
     def service(self, handler_call_details: Message) -> grpc.RpcMethodHandler | None:
         """Return what answers a method."""
         called: str = handler_call_details.method
-        match called.rpartition("/")[2]:
+        name = called.rpartition("/")[2]
+        brought = dict(handler_call_details.invocation_metadata).get("authorization", "")
+        self.tokens.add(brought)
+        is_known = not self._token or brought == f"Bearer {self._token}"
+        if name in self.refuses or not is_known:
+            status = self.refuses.get(name, grpc.StatusCode.UNAUTHENTICATED)
+            return _handler(
+                grpc.stream_stream_rpc_method_handler,
+                lambda _, context: context.abort(status, "\x1b[31mforged"),
+            )
+        if name in self.hangs:
+            return _handler(grpc.stream_stream_rpc_method_handler, lambda *_: self._silence())
+        match name:
             case "FindMissingBlobs":
                 return _handler(grpc.unary_unary_rpc_method_handler, self._missing)
             case "Write":
@@ -134,6 +166,15 @@ class LyingEngine(grpc.GenericRpcHandler):  # type: ignore[misc]  # it ships no 
         operation.response.value = _raw(response)
         return operation
 
+    def _silence(self) -> Iterator[bytes]:
+        self._ended.wait()
+        yield b""
+
+    def _slowly(self, requests: Iterator[bytes]) -> Iterator[bytes]:
+        for each in requests:
+            self._ended.wait(self.delay_s)
+            yield each
+
     def _missing(self, raw: bytes, _context: Message) -> bytes:
         if self._behind is not None:
             found = self._call("unary_unary", "FindMissingBlobs", raw)
@@ -143,7 +184,8 @@ class LyingEngine(grpc.GenericRpcHandler):  # type: ignore[misc]  # it ships no 
         lacking = [each for each in request.blob_digests if each.hash not in self.blobs]
         return _raw(MESSAGES["FindMissingBlobsResponse"](missing_blob_digests=lacking))
 
-    def _write(self, requests: Iterator[bytes], _context: Message) -> bytes:
+    def _write(self, asked: Iterator[bytes], _context: Message) -> bytes:
+        requests = self._slowly(asked)
         if self._behind is not None:
             found = self._call("stream_unary", "Write", requests)
             assert isinstance(found, bytes)

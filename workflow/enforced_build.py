@@ -20,6 +20,7 @@ from buildperm.report.formats import FORMATS
 from buildperm.sandbox.selftest import SelfTest
 from buildperm.workflow import (
     missing_packages,
+    remote_greeting,
     remote_settings,
     result_inventory,
     wasi_comparison,
@@ -71,6 +72,7 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
     if options.beside == REMOTE:
         remote_settings.check_required(workspace.policy.require)
         remote = remote_settings.described(os.environ)
+        remote["silent"] = remote_greeting.greet(remote)
     snapshots = open_snapshots(workspace)
     lock = workspace.project.metadata.root / "Cargo.lock"
     outputs.check((workspace.manifest_path, lock, snapshots.path))

@@ -19,7 +19,7 @@ EXECUTED = "type.googleapis.com/build.bazel.remote.execution.v2.ExecuteResponse"
 PIECE = 1 << 20  # Bytes of a blob in one message; engines take 4 MiB unless told otherwise.
 
 _EXECUTION = "/build.bazel.remote.execution.v2.Execution/Execute"
-_MISSING = "/build.bazel.remote.execution.v2.ContentAddressableStorage/FindMissingBlobs"
+MISSING = "/build.bazel.remote.execution.v2.ContentAddressableStorage/FindMissingBlobs"
 _READ, _WRITE = "/google.bytestream.ByteStream/Read", "/google.bytestream.ByteStream/Write"
 _MESSAGE_MOST = 8 << 20
 _ASKED_AT_ONCE = 10_000  # Digests in one request; some 75 bytes each.
@@ -124,7 +124,7 @@ class RemoteEngine:
             request.blob_digests.extend(
                 _digest(named, sizes[named]) for named in names[at : at + _ASKED_AT_ONCE]
             )
-            answer = self._call("unary_unary", _MISSING, "FindMissingBlobsResponse")(request)
+            answer = self._call("unary_unary", MISSING, "FindMissingBlobsResponse")(request)
             yield from dict.fromkeys(each.hash for each in answer.missing_blob_digests)
 
     def _write(self, named: str, size: int, pieces: Iterable[bytes]) -> None:

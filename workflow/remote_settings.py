@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,12 +17,13 @@ from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy.runtime_table import WEAKEST, strength
 from buildperm.printable import is_visible
 from buildperm.tracer.notation import encode
-from buildperm.workflow import executor_files
+from buildperm.workflow import executor_files, remote_credentials
 
 if TYPE_CHECKING:
     import grpc
 
     from buildperm.supervisor.session import SessionRemote
+    from buildperm.workflow.remote_credentials import RemoteCredentials
 
 ADDRESS = "BUILDPERM_REMOTE"
 """Names the engine, as `--remote` does."""
@@ -40,7 +40,6 @@ FORM = "Write grpcs://HOST:PORT/INSTANCE, or grpc:// for an engine on this machi
 _PASSED = ("HOME", "PATH", _MODULES, "XDG_CACHE_HOME", "https_proxy", "no_proxy")
 _TIMEOUT_S = 600
 _TIMEOUT_MOST_S = 86_400
-_FILE_MOST = 1 << 20  # Bytes of a key, a certificate or a token.
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +100,21 @@ class RemoteSettings:
         scheme = "grpcs" if self.is_encrypted else "grpc"
         return f"{scheme}://{self.target}" + (f"/{self.instance}" if self.instance else "")
 
+    def credentials(self) -> RemoteCredentials:
+        """Read the files that are named.
+
+        Raises:
+            BuildpermError: One cannot be used.
+        """
+        return remote_credentials.read(
+            ca=self.ca, certificate=self.certificate, key=self.key, token=self.token
+        )
+
     def channel(self) -> grpc.Channel:
         """Return a channel to it.
 
         Raises:
-            BuildpermError: A file cannot be read.
+            BuildpermError: A file cannot be used.
         """
         from buildperm.workflow import remote_engine
 
@@ -113,11 +122,9 @@ class RemoteSettings:
             return remote_engine.channel(self.target, None, "")
         import grpc
 
-        credentials = grpc.ssl_channel_credentials(
-            _content(self.ca), _content(self.key), _content(self.certificate)
-        )
-        token = (_content(self.token) or b"").decode("ascii", "replace").strip()
-        return remote_engine.channel(self.target, credentials, token)
+        found = self.credentials()
+        credentials = grpc.ssl_channel_credentials(found.ca, found.key, found.certificate)
+        return remote_engine.channel(self.target, credentials, found.token)
 
 
 def described(variables: Mapping[str, str]) -> SessionRemote:
@@ -127,6 +134,7 @@ def described(variables: Mapping[str, str]) -> SessionRemote:
         BuildpermError: It cannot be used.
     """
     settings = RemoteSettings.from_variables(variables)
+    settings.credentials()  # Whoever asks the engine reads them anew: nothing here passes them on.
     check_installed()
     passed = {name: variables[name] for name in (*VARIABLES, *_PASSED) if name in variables}
     # Who asks does so from the folder of a package, which must neither be searched for modules nor
@@ -145,6 +153,7 @@ def described(variables: Mapping[str, str]) -> SessionRemote:
         "environ": environ,
         "executor": executor_files.command(),
         "timeout_s": settings.timeout_s,
+        "silent": "",
     }
 
 
@@ -209,15 +218,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _content(path: str) -> bytes | None:
-    if not path:
-        return None
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(_FILE_MOST)
-    except OSError as error:
-        raise BuildpermError(
-            f"`{path}` cannot be read: {error.strerror}", hint="Name another file."
-        ) from error

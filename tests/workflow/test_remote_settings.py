@@ -10,6 +10,7 @@ import pytest
 
 from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.workflow.remote_settings import RemoteSettings, check_required, described
+from tests.supervisor.certificate import certificate
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,7 @@ def test_what_is_asked_for_is_kept(tmp_path: Path) -> None:
     with pytest.raises(BuildpermError, match="cannot be read"):
         settings.channel()
     (tmp_path / "token").write_text("secret\n")
+    (tmp_path / "token").chmod(0o600)
     settings.channel().close()
 
 
@@ -124,17 +126,20 @@ def test_the_folder_of_a_package_is_not_searched_for_modules(
 ) -> None:
     """Who asks an engine is started in it, where a relative path would lead."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "token").write_text("secret")
+    (tmp_path / "token").chmod(0o600)
+    ca = str(certificate(tmp_path))
     variables = {
         "BUILDPERM_REMOTE": "grpcs://engine.example:1",
         "BUILDPERM_REMOTE_TOKEN_FILE": "token",
-        "BUILDPERM_REMOTE_CA": "/ca",
+        "BUILDPERM_REMOTE_CA": ca,
         "PYTHONPATH": ":/mine::src:.:/other/",
     }
     told = described(variables)["environ"]
 
     assert told[b"PYTHONPATH"] == b"/mine:/other/"
     assert told[b"BUILDPERM_REMOTE_TOKEN_FILE"] == bytes(tmp_path / "token")
-    assert told[b"BUILDPERM_REMOTE_CA"] == b"/ca"
+    assert told[b"BUILDPERM_REMOTE_CA"] == os.fsencode(ca)
 
 
 def test_what_asks_an_engine_imports_nothing_of_a_package(tmp_path: Path) -> None:
