@@ -50,6 +50,11 @@ ANSWER = b"/answer"
 SAID_MOST = 1000  # Bytes of what is said about a failure.
 
 _POLL_S = 0.01
+_UNORDERED = tuple(
+    start + name
+    for start in (b"cargo:", b"cargo::")
+    for name in (b"rerun-if-changed=", b"rerun-if-env-changed=")
+)
 _GRACE_S = 15  # Beyond the time of the action itself, for whoever asks for it.
 _OF_HERE = (
     *("cache", "remote", "macros", "consumers", "members", "manifests", "compile", "standing"),
@@ -111,7 +116,7 @@ class RemoteRun:
         if len(results) != 1:
             raise NotSentError("what came back is no result")
         result = results[0][1]
-        self._check(result, known)
+        self._check(result, known, store)
         self._run.remote = {"at": self._run.session["remote"]["at"], "why": ""}
         self._has_filled = True
         return self._cached.put_back(result, store, is_fresh=True)
@@ -234,7 +239,7 @@ class RemoteRun:
         if text != "done" or status:
             raise NotSentError(text or "who was to ask has failed")
 
-    def _check(self, result: KeptResult, known: KeptResult) -> None:
+    def _check(self, result: KeptResult, known: KeptResult, store: FolderStore) -> None:
         """Make sure that a result is of this script, and of what is here.
 
         Raises:
@@ -257,5 +262,36 @@ class RemoteRun:
             raise NotSentError(f"it has found something else there: {why}")
         if compare(known.inputs, tokens).difference:
             return  # What is known is of other files.
+        if self._is_same_but_for_order(result, known, store):
+            result.stdout = known.stdout
         if known.content() != result.content():
             raise NotSentError(f"another result came of it there: {difference(known, result)}")
+
+    def _is_same_but_for_order(
+        self, result: KeptResult, known: KeptResult, store: FolderStore
+    ) -> bool:
+        """Tell whether what was printed differs in nothing but an order that Cargo ignores.
+
+        A script names what it finds in a folder in the order in which that is listed, which is
+        another one there. Where it is, what is known is put among what came back.
+        """
+        if result.stdout == known.stdout or result.stdout[2] != known.stdout[2]:
+            return False
+        here = FolderStore(self._run.session["cache"]["folder"])
+        before = here.blob(str(known.stdout[0]), int(known.stdout[1]))
+        now = store.blob(str(result.stdout[0]), int(result.stdout[1]))
+        if settled(before) != settled(now):
+            return False
+        store.put_blob(before)
+        return True
+
+
+def settled(printed: bytes) -> tuple[list[bytes], list[bytes]]:
+    """Return lines in their order, and apart from them, sorted, those whose order means nothing.
+
+    Cargo looks at all that `rerun-if-changed` and `rerun-if-env-changed` name, in whatever order:
+    The Cargo Book, "Build Scripts", "Change Detection".
+    """
+    lines = printed.split(b"\n")
+    free = [line for line in lines if line.startswith(_UNORDERED)]
+    return [line for line in lines if not line.startswith(_UNORDERED)], sorted(free)

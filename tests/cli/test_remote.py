@@ -38,6 +38,8 @@ READS = r"""
     symlink("../made", format!("{out}/sub/link")).unwrap();
     println!("cargo::rustc-env=FROM={out}");
     println!("no directive");
+    println!("cargo::rerun-if-changed=input/data");
+    println!("cargo::rerun-if-changed=input/tool");
     eprintln!("talk of {out}");
 """
 INPUTS = {"data": "data", "folder/a": "named only", "looked": "secret", "tool": "echo tool"}
@@ -290,6 +292,21 @@ def _refused(files: Files) -> None:
     _result(files, change)
 
 
+def _swapped(one: bytes, other: bytes) -> Callable[[Files], None]:
+    """Have two lines change places that were printed, which begin so."""
+
+    def change(told: dict[str, Any], files: Files) -> None:
+        named, size, tokens = told["stdout"]
+        kept = files[f"1/blobs/{named[:2]}/{named}"]
+        lines = blob_form.unpacked(kept, named, size).splitlines(keepends=True)
+        (at,) = (i for i, line in enumerate(lines) if line.startswith(one))
+        (to,) = (i for i, line in enumerate(lines) if line.startswith(other))
+        lines[at], lines[to] = lines[to], lines[at]
+        told["stdout"] = [*_blob(files, b"".join(lines))[:2], tokens]
+
+    return lambda files: _result(files, lambda told: change(told, files))
+
+
 def _garbled(files: Files) -> None:
     for path in files:
         if "/blobs/" in path:
@@ -306,6 +323,7 @@ LIES: dict[str, tuple[Callable[[Files], None], str]] = {
     "another output": (_left("file", "more", 0o644), "another result"),
     "a file outside": (_left("file", "../more", 0o644), "no result"),
     "other lines": (_says(b"cargo::rustc-link-arg=-Wl,-x\n"), "another result"),
+    "another order": (_swapped(b"cargo::rustc-env", b"no directive"), "what it printed for Cargo"),
     "a read of its own": (
         _input("file", "/etc/hostname", 0o644, "0" * 64, 1, 1, 1, 1, 1),
         "/etc/hostname there, which was not sent",
@@ -342,6 +360,16 @@ def test_an_engine_that_lies_has_the_script_run_here(build: RemoteBuild, lie: st
     assert why in said
     assert build.made() == build.here
     assert not (build.workspace / "target/more").exists()
+
+
+def test_an_order_that_cargo_ignores_may_be_another_one(build: RemoteBuild) -> None:
+    """A folder is listed in another order there, and scripts print what they find in it."""
+    build.engine.changes = _swapped(
+        b"cargo::rerun-if-changed=input/d", b"cargo::rerun-if-changed=input/t"
+    )
+
+    assert build.ci() == ""
+    assert build.made() == build.here
 
 
 def test_directives_of_a_lie_pass_the_same_gate(build: RemoteBuild) -> None:
