@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from corpus import trial
+from corpus.engine_runs import engine_table
 from corpus.entries import HERE, Corpus, load, lock_of
 from corpus.permissions import write_index
 from corpus.records import RESULTS, records, write
@@ -50,7 +51,12 @@ def main() -> int:
     parser.add_argument(
         "--cache", action="store_true", help="compare what is restored with what runs; print that"
     )
+    parser.add_argument(
+        "--remote", metavar="ADDRESS", help="compare what runs on an engine of tests/crates"
+    )
     given = parser.parse_args()
+    if given.remote:
+        return compare_remote(given.remote, given.folder, given.timeout)
     if given.cache:
         return compare_restored(load(), set(given.only or ()), given.folder, given.timeout)
     corpus = load()
@@ -116,6 +122,22 @@ def compare_restored(corpus: Corpus, wanted: set[str], folder: Path, seconds: fl
             failed = True
     print(restored_table(found), end="")
     return int(failed or any(each.differs for runs in found.values() for each in runs))
+
+
+def compare_remote(address: str, folder: Path, seconds: float) -> int:
+    """Compare what an engine makes of tests/crates with what is made here; print a table.
+
+    Returns:
+        1 if something is not the same, ran here after all, or could not be built; else 0.
+    """
+    source, to = HERE.parent / _OWN, folder / "own-crates"
+    try:
+        runs = trial.try_on_engine(source, to, seconds, address)
+    except StepError as error:
+        print(f"{_OWN}: {error}", file=sys.stderr, flush=True)
+        return 1
+    print(engine_table({_OWN: runs}), end="")
+    return int(not runs or any(each.why or each.differs for each in runs))
 
 
 def _one(name: str, task: Callable[[], Any]) -> None:

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from corpus.engine_runs import EngineUnit, compared_runs
 from corpus.entries import Corpus, CorpusCrate, CorpusProject, lock_of
 from corpus.made_files import Differences, compare, made
 from corpus.person import allowed, answer, write_locked
@@ -90,12 +91,34 @@ def try_restoring_workspace(source: Path, folder: Path, seconds: float) -> list[
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def try_on_engine(source: Path, folder: Path, seconds: float, address: str) -> list[EngineUnit]:
+    """Show of a copy of the workspace in `source` what runs on an engine.
+
+    Raises:
+        StepError: Something could not be prepared or built.
+    """
+    workshop = made_workshop(folder, seconds)
+    ignored = shutil.ignore_patterns("target")
+    shutil.copytree(source, workshop.folder, ignore=ignored, dirs_exist_ok=True)
+    workshop.commit()
+    cargo = ["check", "--workspace"]
+    try:
+        _learn(workshop, cargo)
+        return compared_runs(workshop, BUILDPERM, cargo, address)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _restored(workshop: Workshop, cargo: list[str]) -> list[RestoredUnit]:
+    _learn(workshop, cargo)
+    return restored(workshop, cargo)
+
+
+def _learn(workshop: Workshop, cargo: Sequence[str]) -> None:
     words = ["--no-tui", "--accept", "medium", "--", *cargo]
     learned = workshop.run([*BUILDPERM, "learn", *words])
     if learned.code not in (OK, UNDECIDED):
         raise StepError(f"learn ended with {learned.code}: {learned.err[-2000:]}")
-    return restored(workshop, cargo)
 
 
 def pin(group: str, crates: Sequence[CorpusCrate], folder: Path) -> None:

@@ -7,6 +7,7 @@ was said, and not longer than is wanted; everything together takes no longer tha
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,6 +24,8 @@ MISSING = "/build.bazel.remote.execution.v2.ContentAddressableStorage/FindMissin
 _READ, _WRITE = "/google.bytestream.ByteStream/Read", "/google.bytestream.ByteStream/Write"
 _MESSAGE_MOST = 8 << 20
 _ASKED_AT_ONCE = 10_000  # Digests in one request; some 75 bytes each.
+_ANSWER_S = 60.0  # For what an engine need not work for; all of it together has its own bound.
+_SLOWEST = 64 << 10  # Bytes per second, of a blob.
 
 
 class EngineError(Exception):
@@ -109,7 +112,8 @@ class RemoteEngine:
         if size:
             name = f"{self._prefix()}blobs/{named}/{size}"
             request = MESSAGES["ReadRequest"](resource_name=name)
-            for response in self._call("unary_stream", _READ, "ReadResponse")(request):
+            most_s = _patience_s(size)
+            for response in self._call("unary_stream", _READ, "ReadResponse", most_s)(request):
                 content += response.data
                 if len(content) > size:
                     break
@@ -124,7 +128,9 @@ class RemoteEngine:
             request.blob_digests.extend(
                 _digest(named, sizes[named]) for named in names[at : at + _ASKED_AT_ONCE]
             )
-            answer = self._call("unary_unary", MISSING, "FindMissingBlobsResponse")(request)
+            answer = self._call("unary_unary", MISSING, "FindMissingBlobsResponse", _patience_s(0))(
+                request
+            )
             yield from dict.fromkeys(each.hash for each in answer.missing_blob_digests)
 
     def _write(self, named: str, size: int, pieces: Iterable[bytes]) -> None:
@@ -151,15 +157,17 @@ class RemoteEngine:
                 at += len(piece)
 
         try:
-            self._call("stream_unary", _WRITE, "WriteResponse")(requests())
+            self._call("stream_unary", _WRITE, "WriteResponse", _patience_s(size))(requests())
         except EngineError as error:
             raise (failures or [error])[0] from error
 
     def _prefix(self) -> str:
         return f"{self._instance}/" if self._instance else ""
 
-    def _call(self, kind: str, method: str, answer: str) -> Callable[[Message], Message]:
-        """Return what makes one call, within what is left of the time."""
+    def _call(
+        self, kind: str, method: str, answer: str, most_s: float = math.inf
+    ) -> Callable[[Message], Message]:
+        """Return what makes one call, within `most_s` and what is left of the time."""
         made = getattr(self._channel, kind)(
             method,
             request_serializer=lambda message: message.SerializeToString(deterministic=True),
@@ -168,7 +176,9 @@ class RemoteEngine:
 
         def call(request: Message) -> Message:
             try:
-                answered = made(request, timeout=max(0.0, self._ends - time.monotonic()))
+                answered = made(
+                    request, timeout=max(0.0, min(most_s, self._ends - time.monotonic()))
+                )
                 return _guarded(answered) if kind == "unary_stream" else answered
             except grpc.RpcError as error:
                 raise _explained(error) from error
@@ -219,6 +229,10 @@ def _parsed(name: str, raw: bytes) -> Message:
         return MESSAGES[name].FromString(raw)
     except DecodeError as error:
         raise EngineError("it answers with something else") from error
+
+
+def _patience_s(size: int) -> float:
+    return _ANSWER_S + size / _SLOWEST
 
 
 def _digest(named: str, size: int) -> Message:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from buildperm.tracer.notation import encode
-from buildperm.workflow import remote_action
+from buildperm.workflow import remote_action, remote_engine
 from buildperm.workflow.executor_files import NAMED_BY
 from buildperm.workflow.remote_engine import EngineError
 from buildperm.workflow.remote_messages import MESSAGES, Message
@@ -246,6 +249,81 @@ def test_an_engine_that_never_ends_is_given_up(engine: LyingEngine, action: Acti
     engine.answer = lambda _: forever()
     with pytest.raises(EngineError, match="DEADLINE_EXCEEDED"):
         action.ask(engine, timeout_s=2)
+
+
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("name", ["FindMissingBlobs", "Write", "Read", "Execute"])
+def test_an_engine_that_hangs_is_given_up(
+    engine: LyingEngine, action: Action, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it need not work for has a shorter time than the action itself."""
+    engine.answer = lambda _: iter([engine.result(engine.tree({_KEPT: b"{}"}))])
+    engine.hangs = {name}
+    monkeypatch.setattr(remote_engine, "_ANSWER_S", 0.5)
+    monkeypatch.setattr(remote_engine, "_SLOWEST", 1 << 30)
+    began = time.monotonic()
+    with pytest.raises(EngineError, match="DEADLINE_EXCEEDED"):
+        action.ask(engine, timeout_s=3 if name == "Execute" else 600)
+
+    assert time.monotonic() - began < 60
+    assert action.found() == {}
+
+
+@pytest.mark.slow
+def test_an_engine_that_takes_blobs_slowly_is_given_up_and_a_patient_one_is_not(
+    engine: LyingEngine, action: Action, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.answer = lambda _: iter([engine.result(engine.tree({_KEPT: b"{}"}))])
+    engine.delay_s = 0.3  # Each of three pieces.
+    action.ask(engine)
+    assert action.found() == {_KEPT: b"{}"}
+
+    engine.blobs.clear()
+    monkeypatch.setattr(remote_engine, "_ANSWER_S", 0.1)
+    monkeypatch.setattr(remote_engine, "_SLOWEST", 1 << 30)
+    engine.delay_s = 60
+    with pytest.raises(EngineError, match="DEADLINE_EXCEEDED"):
+        action.ask(engine)
+
+
+@pytest.mark.quick(4)
+@pytest.mark.parametrize("name", ["FindMissingBlobs", "Write", "Execute", "Read"])
+@pytest.mark.parametrize(
+    "status",
+    [
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.NOT_FOUND,
+    ],
+    ids=lambda status: status.name,
+)
+def test_whatever_an_engine_refuses_is_an_error_by_its_code_alone(
+    engine: LyingEngine, action: Action, name: str, status: grpc.StatusCode
+) -> None:
+    engine.answer = lambda _: iter([engine.result(engine.tree({_KEPT: b"{}"}))])
+    engine.refuses = {name: status}
+    with pytest.raises(EngineError) as caught:
+        action.ask(engine)
+
+    assert f"{caught.value}" == f"it cannot be asked: {status.name}"
+    assert action.found() == {}
+
+
+def test_an_engine_that_dies_in_the_middle_is_an_error(engine: LyingEngine, action: Action) -> None:
+    def dies() -> Iterator[Message]:
+        yield MESSAGES["Operation"](name="begun")
+        threading.Thread(target=engine.stop).start()
+        yield from forever()
+
+    def forever() -> Iterator[Message]:
+        while True:
+            yield MESSAGES["Operation"](name="x" * 1000)
+
+    engine.answer = lambda _: dies()
+    with pytest.raises(EngineError, match=r"it cannot be asked: (UNAVAILABLE|CANCELLED)"):
+        action.ask(engine, timeout_s=60)
 
 
 def test_nobody_there_is_an_error(engine: LyingEngine, action: Action) -> None:
