@@ -318,6 +318,20 @@ def test_what_tells_the_time_is_not_kept(name: bytes, place: Path) -> None:
     assert "what the machine is doing" in inputs.reason
 
 
+def test_the_way_out_of_an_own_folder_that_is_gone_is_walked(place: Path) -> None:
+    (place / "read").write_text("read")
+    time.sleep(0.1)  # It is older than the run.
+    inputs = RunInputs(tokens_of(place), [bytes(place / "out")], time.time_ns())
+
+    inputs.add_opened(bytes(place / "out/made/below/../../../read"))
+    inputs.add_opened(bytes(place / "out/made/temporary"))
+
+    assert [each[:2] for each in inputs.inputs()] == [
+        ["file", tokens_of(place).portable(bytes(place / "read"))]
+    ]
+    assert inputs.reason == ""
+
+
 def test_a_relative_interpreter_is_not_kept(place: Path) -> None:
     (place / "tool").write_text("#!sh -e\n")
 
