@@ -185,8 +185,10 @@ def set_runtime(
     light = prepared.light_look_filter if looks else prepared.light_filter
     if is_light and light:
         session["light_filter"] = light
+        session["listed_filter"] = prepared.listed_filter
     else:
         session.pop("light_filter", None)
+        session.pop("listed_filter", None)
 
 
 def _why_held(path: bytes, places: Mapping[str, bytes]) -> str:

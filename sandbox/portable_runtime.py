@@ -73,8 +73,13 @@ class PortableRuntime:
                 arch, numbers, syscall_table.recorded(), every_look=True
             ),
             light_look_filter=light_filter(arch, numbers, looks=True),
+            listed_filter=listed_filter(arch, numbers),
             calls=seccomp.stopping(
-                numbers, syscall_table.recorded(), light=bool(light), every_look=True
+                numbers,
+                syscall_table.recorded(),
+                light=bool(light),
+                every_look=True,
+                listed=bool(light),
             ),
             left_open=self.left_open(abi),
             starter=start_programs.starter(),
@@ -89,6 +94,13 @@ def light_filter(arch: str, numbers: Mapping[str, int], *, looks: bool = False) 
     if arch != "x86_64":  # `tracer.recorder.open_patch` knows no other.
         return b""
     return seccomp.build(arch, numbers, syscall_table.recorded(), light=True, looks=looks)
+
+
+def listed_filter(arch: str, numbers: Mapping[str, int]) -> bytes:
+    """Return the filter where tools list what they ask for; empty where `light_filter` is."""
+    if arch != "x86_64":
+        return b""
+    return seccomp.build(arch, numbers, syscall_table.recorded(), every_look=True, listed=True)
 
 
 def _unavailable(facts: ProbeResults, cap: int) -> str | None:

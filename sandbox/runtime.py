@@ -32,6 +32,8 @@ class RuntimeSetup:
     """`filter` that stops all of them, for runs that may be kept."""
     light_look_filter: bytes = b""
     """`light_filter` likewise."""
+    listed_filter: bytes = b""
+    """`every_look_filter` where tools list what they ask for; empty on other processors."""
     wrapper: tuple[bytes, ...] = ()
     """The command around each build script before it is confined, by its absolute path.
 

@@ -17,6 +17,8 @@ from buildperm.sandbox.seccomp_rules import (
     BY_ARGUMENTS,
     EVERY_LOOK,
     LIGHT,
+    LISTED,
+    LISTED_AFTERWARDS,
     LOOKS,
     RECORD,
     REFUSED_ALWAYS,
@@ -51,6 +53,7 @@ def build(
     light: bool = False,
     looks: bool = False,
     every_look: bool = False,
+    listed: bool = False,
 ) -> bytes:
     """Assemble the filter: `struct sock_filter` after `struct sock_filter`.
 
@@ -63,6 +66,8 @@ def build(
             nobody knows, and `FOLDERS_KEY` by a descriptor.
         looks: It stops what only looks at a path: see `seccomp_rules.LOOKS`.
         every_look: It stops all of that: see `seccomp_rules.EVERY_LOOK`.
+        listed: It lets what tools list pass, with a key in the place of `LIGHT_KEY`: see
+            `seccomp_rules.LISTED`.
 
     Raises:
         CannotEnforceError: There is no filter for `arch`.
@@ -70,7 +75,7 @@ def build(
     # Calls of another architecture have other numbers: x86 programs on x86-64 by `int 0x80`. On
     # aarch64 their registers have another layout, which the recorder does not know.
     answer = refused(errno.ENOSYS) | FOREIGN if arch == "x86_64" else guarded(errno.ENOSYS)
-    cases = _cases(recorded, light=light, looks=looks, every_look=every_look)
+    cases = _cases(recorded, light=light, looks=looks, every_look=every_look, listed=listed)
     return assemble(arch, numbers, cases, foreign=answer)
 
 
@@ -120,17 +125,20 @@ def stopping(
     light: bool = False,
     looks: bool = False,
     every_look: bool = False,
+    listed: bool = False,
 ) -> dict[int, str]:
     """Name the calls that stop for the recorder at least sometimes, by their numbers."""
     return {
         numbers[name]: name
-        for name, cases in _cases(recorded, light=light, looks=looks, every_look=every_look).items()
+        for name, cases in _cases(
+            recorded, light=light, looks=looks, every_look=every_look, listed=listed
+        ).items()
         if name in numbers and any(case.answer & 0xFFFF0000 == RET_TRACE for case in cases)
     }
 
 
 def _cases(
-    recorded: Collection[str], *, light: bool, looks: bool, every_look: bool
+    recorded: Collection[str], *, light: bool, looks: bool, every_look: bool, listed: bool
 ) -> dict[str, tuple[FilterCase, ...]]:
     """List every call that has a rule; each list of cases ends with one that needs nothing."""
     cases: dict[str, tuple[FilterCase, ...]] = dict(LOOKS) if looks else {}
@@ -141,8 +149,13 @@ def _cases(
     for name, some in BY_ARGUMENTS.items():
         cases[name] = (*some, FilterCase(RECORD if name in recorded else ALLOW))
     cases |= dict.fromkeys(set(recorded) - cases.keys(), (FilterCase(RECORD),))
+    usual = (FilterCase(ALLOW),)
+    if listed:
+        cases |= {name: (*first, *cases.get(name, usual)) for name, first in LISTED.items()}
+        for name, some in LISTED_AFTERWARDS.items():
+            *before, last = cases.get(name, usual)
+            cases[name] = (*before, *some, last)
     if light:
-        usual = (FilterCase(ALLOW),)
         cases |= {name: (*first, *cases.get(name, usual)) for name, first in LIGHT.items()}
     return cases
 

@@ -32,6 +32,7 @@ from buildperm.tracer.syscall_table import (
     FOLDERS_PAGE,
     HOW_SIZE,
     LIGHT_KEY,
+    LISTED_LOOKS,
     LOOK_KEY,
     LOOK_KEY_AT,
     MOST_TOKENS,
@@ -139,6 +140,7 @@ _RLIMIT_CORE = 4  # getrlimit(2)
 # open(2), mknod(2): the ways to a setuid or setgid file that need no chmod.
 _CREATING = os.O_CREAT | 0x400000  # __O_TMPFILE
 _SETUID = stat.S_ISUID | stat.S_ISGID
+_O_PATH = 0x200000
 
 _PERM = refused(errno.EPERM)
 _ABSENT = refused(errno.ENOSYS)
@@ -365,6 +367,11 @@ _WITH_KEY = FilterCase(
     ),
 )
 
+_KEPT_SECRET = (
+    ArgumentTest(LOOK_KEY_AT, values=(LIGHT_KEY & 0xFFFFFFFF,)),
+    ArgumentTest(LOOK_KEY_AT, values=(LIGHT_KEY >> 32,), high=True),
+)
+
 LOOKS: Mapping[str, tuple[FilterCase, ...]] = {
     **{name: (_WITH_KEY, FilterCase(RECORD)) for name in looks()},
     "getxattrat": (FilterCase(RECORD),),  # Its size is where the key would be.
@@ -420,8 +427,7 @@ LIGHT: Mapping[str, tuple[FilterCase, ...]] = {
             ALLOW,
             (
                 ArgumentTest(2, WRITING_FLAGS, (0,)),
-                ArgumentTest(5, values=(LIGHT_KEY & 0xFFFFFFFF,)),
-                ArgumentTest(5, values=(LIGHT_KEY >> 32,), high=True),
+                *_KEPT_SECRET,
             ),
         ),
     ),
@@ -476,3 +482,25 @@ LIGHT: Mapping[str, tuple[FilterCase, ...]] = {
 `openat` has four arguments, so the kernel does not look at a sixth: `tracer.recorder.light_opens`.
 The others are for `tracer.recorder.folder_reads`. Landlock decides as ever.
 """
+
+_CLONE_FS, _CLONE_THREAD = 0x200, 0x10000  # clone(2)
+
+LISTED: Mapping[str, tuple[FilterCase, ...]] = {
+    "openat": (
+        FilterCase(
+            ALLOW,
+            (ArgumentTest(2, WRITING_FLAGS | os.O_DIRECTORY | _O_PATH, (0,)), *_KEPT_SECRET),
+        ),
+    ),
+    **{name: (FilterCase(ALLOW, _KEPT_SECRET),) for name in LISTED_LOOKS},
+    **dict.fromkeys(("chdir", "fchdir"), (FilterCase(brokered(errno.EACCES)),)),
+}
+"""What comes first where tools list what they ask for: `tracer.recorder.listed_opens`.
+
+The key is one that nobody knows: what passes with it has to be in a list.
+"""
+
+LISTED_AFTERWARDS: Mapping[str, tuple[FilterCase, ...]] = {
+    "clone": (FilterCase(RECORD, (ArgumentTest(0, _CLONE_FS | _CLONE_THREAD, (_CLONE_FS,)),)),),
+}
+"""What comes right before the last case there: another process moves with this one."""

@@ -48,6 +48,7 @@ from buildperm.tracer.notation import decode, encode
 from buildperm.tracer.recorder.asked_paths import AskedPaths
 from buildperm.tracer.recorder.location import open_regular_file
 from buildperm.tracer.recorder.writer import first_line, replace_file
+from buildperm.tracer.recording_format import FULL, LIGHT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ class CachedRun:
             "version of buildperm": session["buildperm"],
             "grants": self._grants(),
             "runtime": f"{session['runtime']} {run.abi} {session['kernel']}",
+            "observation": LIGHT if run.is_light else FULL,
             "machine": session["cache"]["machine"],
             "sensitive files": digest.of(repr(closed).encode()),
             "settings": digest.of(repr(sorted(map(tokens.portable, run.harmless))).encode()),
@@ -335,6 +337,8 @@ class CachedRun:
             return None
         header = run.header()
         if not is_fresh:
+            if run.is_light:
+                header["observation"] = LIGHT  # As it was recorded, or less.
             header["restored"] = {"at": result.made_s, "by": result.by}
         self._write_recording(header, recording)
         said = Talk("the build script", limits.value(run.limits, "stderr_bytes"))

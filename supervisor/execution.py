@@ -228,7 +228,10 @@ def _prepared(run: Run, inputs: ProgramInputs, recorder: Recorder, server: Jobse
         recorder.observe_looks(looks)
     light = light_observation.prepared(run, rights)
     if light is not None:
-        recorder.observe_lightly(light.opens)
+        if light.listed is None:
+            recorder.observe_lightly(light.opens)
+        else:
+            recorder.observe_lists(light.listed)
         if light.reads is not None:
             recorder.observe_folders(light.reads)
         run.light = light if light.is_light else None

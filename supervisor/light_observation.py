@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from buildperm.supervisor.run import Run
+    from buildperm.tracer.recorder.asked_paths import AskedPaths
     from buildperm.tracer.recorder.folder_reads import FolderReads
     from buildperm.tracer.recorder.light_opens import LightOpens
+    from buildperm.tracer.recorder.listed_opens import ListedOpens
 
 _HALF = struct.Struct("=I")
 _MEMORY = (b"/", b"/proc", b"/sys", b"/sys/kernel")
@@ -29,13 +31,20 @@ _TRACING = (b"/sys/kernel/debug", b"/sys/kernel/tracing")
 class LightObservation:
     """What one run needs in which not all that tools do is observed."""
 
-    __slots__ = ("filter", "is_light", "opens", "reads")
+    __slots__ = ("filter", "is_light", "listed", "opens", "reads")
 
     def __init__(
-        self, seccomp: bytes, opens: LightOpens, reads: FolderReads | None, *, is_light: bool
+        self,
+        seccomp: bytes,
+        opens: LightOpens,
+        reads: FolderReads | None,
+        *,
+        is_light: bool,
+        listed: ListedOpens | None = None,
     ) -> None:
         self.filter = seccomp  # With the key, if there is one.
         self.opens = opens
+        self.listed = listed  # The same, where tools list what they open.
         self.reads = reads  # None where all that the script opens is observed.
         self.is_light = is_light  # Else only looks are not: `recorder.look_calls`.
 
@@ -53,10 +62,10 @@ def prepared(run: Run, rights: Mapping[bytes, int]) -> LightObservation | None:
         rights: Its Landlock rights by path.
     """
     template = run.session.get("light_filter", b"")
-    if run.asked is not None:
-        return None  # Nothing is to go unseen.
     if run.has_own_folders:
         return None  # Whatever a tool opens or looks at there is moved, so it has to stop.
+    if run.asked is not None:
+        return _listing(run, run.asked, rights)  # Nothing is to go unseen.
     is_heavy = run.learning or run.observes_all or _reads_memory(rights)
     is_light = bool(template) and not is_heavy
     looks = run.session.get("looks", False) and os.uname().machine == "x86_64"
@@ -85,6 +94,26 @@ def prepared(run: Run, rights: Mapping[bytes, int]) -> LightObservation | None:
         reads,
         is_light=is_light,
     )
+
+
+def _listing(run: Run, asked: AskedPaths, rights: Mapping[bytes, int]) -> LightObservation | None:
+    """Have tools list what they ask for, where that need not be in the recording."""
+    template = run.session.get("listed_filter", b"")
+    is_full = not run.is_light or run.observes_all or _reads_memory(rights)
+    if not template or is_full:
+        return None
+    from buildperm.tracer.recorder.listed_opens import ListedOpens  # Not needed otherwise.
+
+    key = int.from_bytes(os.urandom(8), "little") | 1
+    opens = ListedOpens(
+        key,
+        lambda path: landlock_rules.is_granted(rights, path, landlock.READ_FILE),
+        lambda path: landlock_rules.is_granted(rights, path, landlock_rules.WRITE),
+        _searched(run, rights),
+        asked,
+    )
+    filter_ = _replaced(_replaced(template, LIGHT_KEY, key), LIGHT_KEY >> 32, key >> 32)
+    return LightObservation(filter_, opens, None, is_light=True, listed=opens)
 
 
 def whole_folders(run: Run, rights: Mapping[bytes, int]) -> list[bytes]:
@@ -123,22 +152,26 @@ def with_key(template: bytes, key: int, first: int) -> bytes:
     Raises:
         ValueError: It has no place for one.
     """
-    made = bytearray(template)
-    word, at = _HALF.pack(FOLDERS_KEY), template.find(_HALF.pack(FOLDERS_KEY))
+    made = _replaced(template, FOLDERS_KEY, first)
+    return _replaced(_replaced(made, LIGHT_KEY, key), LIGHT_KEY >> 32, key >> 32)
+
+
+def _replaced(template: bytes, word: int, value: int) -> bytes:
+    """Return a filter with another value in the place of `word`; 32 bits of both count.
+
+    Raises:
+        ValueError: It has no place for it.
+    """
+    made, place = bytearray(template), _HALF.pack(word & 0xFFFFFFFF)
+    at = template.find(place)
     if at < 0:
-        raise ValueError("a filter without a place for folders")
+        raise ValueError("a filter without a place for a key")
     while at >= 0:
-        if at % 8 != 4:
-            raise ValueError("a filter with its folders in the wrong place")
-        _HALF.pack_into(made, at, first)
-        at = template.find(word, at + len(word))
-    for shift in (0, 32):
-        place = _HALF.pack(LIGHT_KEY >> shift & 0xFFFFFFFF)
         # struct sock_filter: eight bytes, the last four of which are the value.
-        at = template.find(place)
-        if template.count(place) != 1 or at % 8 != 4:
-            raise ValueError("a filter without a place for the key")
-        _HALF.pack_into(made, at, key >> shift & 0xFFFFFFFF)
+        if at % 8 != 4:
+            raise ValueError("a filter with a key in the wrong place")
+        _HALF.pack_into(made, at, value & 0xFFFFFFFF)
+        at = template.find(place, at + len(place))
     return bytes(made)
 
 

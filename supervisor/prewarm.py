@@ -106,7 +106,7 @@ def _prepare(
     if run.wrapper(rights, variables)[0] is not None and not run.starter:
         launch.code_within()
     if light_observation.prepared(run, rights) is not None:
-        light_opens.look_at_own_library(looks=bool(loaded.get("looks")))
+        light_opens.look_at_own_library(looks=bool(loaded.get("looks")), lists="cache" in loaded)
     Recorder(Writer(), loaded["calls"], loaded.get("inner_loop", b""))
     MetadataGuard(rights).brokers(loaded["calls"])
     ruleset = landlock.ruleset(abi)

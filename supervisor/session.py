@@ -141,6 +141,7 @@ if TYPE_CHECKING:
         filter: bytes  # The seccomp program, struct sock_filter after struct sock_filter.
         look_filter: NotRequired[bytes]  # Stops looks: for scripts with a /tmp of their own.
         every_look_filter: NotRequired[bytes]  # Likewise, all of them: for runs that may be kept.
+        listed_filter: NotRequired[bytes]  # Instead, where tools list what they ask for.
         light_filter: NotRequired[bytes]  # Observe lightly, with this; see `light_observation`.
         quiet_filter: NotRequired[bytes]  # Of hosts that have no supervisor yet; else `filter`.
         looks: NotRequired[bool]  # They are recorded: these filters stop them, too.

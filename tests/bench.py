@@ -76,6 +76,8 @@ class Bench:
     wrapper: list[bytes] = field(default_factory=list)
     mounts: bool = False
     light: bool = False  # Observes lightly.
+    kept: Path | None = None  # Where results are kept; None: they are not.
+    lists: bool = True  # Tools list what they ask for, where they observe lightly and are kept.
     has_inner_loop: bool = True
     has_starter: bool = True
     has_room: bool = True
@@ -197,7 +199,13 @@ class Bench:
             "filter": seccomp.build(machine, numbers, calls.recorded(), looks=looks),
             "look_filter": seccomp.build(machine, numbers, calls.recorded(), looks=True),
             "every_look_filter": seccomp.build(machine, numbers, calls.recorded(), every_look=True),
-            "calls": seccomp.stopping(numbers, calls.recorded(), light=self.light, every_look=True),
+            "calls": seccomp.stopping(
+                numbers,
+                calls.recorded(),
+                light=self.light,
+                every_look=True,
+                listed=self.light,
+            ),
             "inner_loop": native_programs.inner_loop() if self.has_inner_loop else b"",
             "places": {
                 "WORKSPACE": os.fsencode(self.workspace),
@@ -216,7 +224,15 @@ class Bench:
         for folder, given in self.others.items():
             other = {**package, "crate": folder, "exec": [], **given}
             made["packages"][os.fsencode(self.workspace / folder)] = cast("SessionPackage", other)
+        if self.kept is not None:
+            self.kept.mkdir(mode=0o700, exist_ok=True)
+            store = os.fsencode(self.kept)
+            made["cache"] = {"folder": store, "machine": "this one", "by": "somebody"}
         if self.light:
+            if self.lists:
+                made["listed_filter"] = seccomp.build(
+                    machine, numbers, calls.recorded(), every_look=True, listed=True
+                )
             made["light_filter"] = seccomp.build(
                 machine, numbers, calls.recorded(), light=True, looks=looks
             )

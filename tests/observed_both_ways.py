@@ -70,7 +70,7 @@ def mark_unseen(open_calls: Any, light_opens: Any, inner_loop: Any, writer: Any)
             has_key = (
                 name == "openat"
                 and observer.light is not None
-                and syscall[_SIXTH] == observer.light._key
+                and syscall[_SIXTH] == observer.light.key
                 and not decoded[2] & light_opens.WRITING_FLAGS
             )
             in_folder = name == "openat2" and syscall[_THIRD] in FOLDERS_HOW

@@ -92,6 +92,7 @@ SUBJECTS = {
     "sandbox/shim": "The shim is a C library.",
     "supervisor/egress_proxy_tools": "Real tools, which speak to the proxy as they like.",
     "supervisor/folder_reads": "What the supervisor prepares, and the recorder does.",
+    "supervisor/listed_opens": "What the supervisor prepares, and the recorder does.",
     "supervisor/looks": "What a script is told of what is not shown to it.",
     "supervisor/launcher_builds": "The launcher is a C program.",
     "supervisor/launcher_outputs": "The launcher is a C program.",

@@ -60,6 +60,12 @@ LOOK_KEY = 0x6C6F6F6B61747468
 It is no secret. Who looks with it at what is hidden learns as little as anybody.
 """
 
+LISTED_LOOKS = (
+    *("stat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2"),
+    *("readlink", "readlinkat"),
+)
+"""What tools make with a key that look at paths: `recorder.open_patch`."""
+
 LOOK_KEY_AT = 5
 """No call that looks with it has so many arguments: getxattrat(2) stops each time."""
 

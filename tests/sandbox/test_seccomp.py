@@ -501,6 +501,27 @@ def test_looks_stop_unless_they_are_at_a_descriptor_or_have_the_key() -> None:
                 assert answers[0] == answers[1], number
 
 
+def test_only_the_key_lets_what_tools_list_pass() -> None:
+    numbers, names = syscall_numbers.table("x86_64"), syscall_table.recorded()
+    program = seccomp.build("x86_64", numbers, names, every_look=True, listed=True)
+    key, public = syscall_table.LIGHT_KEY, syscall_table.LOOK_KEY
+
+    def answer(name: str, *arguments: int) -> str:
+        return read_answer(evaluate(program, ARCH["x86_64"], numbers[name], arguments))
+
+    for name in syscall_table.LISTED_LOOKS:
+        assert answer(name, 0, 1, 0, 0, 0, key) == ALLOW
+        for other in (0, public, key ^ 1, key ^ 1 << 40, key & 0xFFFFFFFF):
+            assert answer(name, 0, 1, 0, 0, 0, other) == RECORD
+    for flags in (0, os.O_CLOEXEC):
+        assert answer("openat", 0, 1, flags, 0, 0, key) == ALLOW
+    for flags in (os.O_DIRECTORY, 0x200000, os.O_CREAT, os.O_WRONLY, os.O_TRUNC):
+        assert answer("openat", 0, 1, flags, 0, 0, key) == RECORD
+    assert answer("clone", 0x200) == RECORD  # CLONE_FS: another process moves with this one.
+    assert answer("clone", 0x200 | 0x10000) == ALLOW  # A thread.
+    assert answer("clone", 0x200 | 0x20000) == told(errno.EPERM)
+
+
 def test_every_look_stops_but_for_one_without_a_path() -> None:
     key = syscall_table.LOOK_KEY
     for machine, arch in ARCH.items():

@@ -33,7 +33,7 @@ from buildperm.tracer.syscall_table import WRITING_FLAGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from buildperm.tracer.recorder.open_patch import Patch
     from buildperm.tracer.recorder.process_tree import Process
@@ -121,8 +121,9 @@ class LightOpens:
             looks: The filter stops looks, and nobody need see those of tools.
         """
         self._looks = looks
+        self.processes: Callable[[], Mapping[int, Process]] = dict  # Those that are alive.
         self.is_used = False  # Something may have gone unseen.
-        self._key = key
+        self.key = key
         self._is_readable = is_readable
         self._is_writable = is_writable
         self._searched = SEARCHED + searched if searched else b""
@@ -137,31 +138,42 @@ class LightOpens:
         """
         process.light = None
         program, pid = process.program, process.pid
-        if _tool(program) not in _TOOLS or not self._is_of_system(program):
+        if not self.is_plain_tool(process):
             return
         try:
-            with open(b"/proc/%d/environ" % pid, "rb") as file:
-                variables = file.read().split(b"\0")
-            if any(map(_steers, variables)):
-                return
-            searched = {each for each in variables if each.startswith(SEARCHED)}
-            opens = bool(self._key) and searched == {self._searched}
+            opens = bool(self.key) and self.is_searched(process)
             # Whatever a loader finds, what it looks at before that is folders of the same value.
             what = (open_patch.OPENS if opens else 0) | (open_patch.LOOKS if self._looks else 0)
-            loader = self._loader(process, what) if what else None
+            found = self.loader(process) if what else None
+            loader = None if found is None else self._at(pid, found, what)
             if loader is None and not is_compiler(program):
                 return
-            with open(b"/proc/%d/auxv" % pid, "rb") as file:
-                raw = file.read()
-            address = dict(struct.iter_unpack("=QQ", raw[: len(raw) & ~15])).get(_AT_ENTRY, 0)
-            word = ptrace.peek(pid, address)
-            ptrace.poke(pid, address, registers.TRAP)
+            address, word = trap_at_entry(pid)
         except OSError:
             return  # It stops as any other program.
         process.light = AtEntry(address, word, loader)
         if loader is not None:
             self.is_used |= opens
-            _write(pid, loader.base, loader.patch.pieces)
+            write(pid, loader.base, loader.patch.pieces)
+
+    def is_plain_tool(self, process: Process) -> bool:
+        """Tell whether a process has executed a tool of the system, and nothing else loads code."""
+        program = process.program
+        if _tool(program) not in _TOOLS or not self.is_of_system(program):
+            return False
+        try:
+            return not any(map(_steers, _variables(process.pid)))
+        except OSError:
+            return False  # It is gone.
+
+    def is_searched(self, process: Process) -> bool:
+        """Tell whether the loader of a process looks where that of the script does, and no other.
+
+        Raises:
+            OSError: It is gone.
+        """
+        searched = {each for each in _variables(process.pid) if each.startswith(SEARCHED)}
+        return searched == {self._searched}
 
     def at_sigtrap(self, tid: int, process: Process) -> bool:
         """Patch `process` at its entry point; say whether the SIGTRAP is of our trap.
@@ -178,15 +190,20 @@ class LightOpens:
         if registers.program_counter(values) != entry.address + registers.TRAP_LENGTH:
             return False
         process.light = None
-        _take_out(tid, entry)
+        take_out(tid, entry)
         registers.set_program_counter(values, entry.address)
         registers.store(tid, values)
-        if self._key and is_compiler(process.program):
-            process.light = self._patched(process.pid)
-        elif self.is_looker(process.program):
-            self._patched(process.pid, open_patch.LOOKS)
+        process.light = self.patched_at_entry(process, entry)
         self.is_used |= process.light is not None
         return True
+
+    def patched_at_entry(self, process: Process, _entry: AtEntry) -> Patched | None:
+        """Patch `process` at its entry point; return what it can lose again."""
+        if self.key and is_compiler(process.program):
+            return self._patched(process.pid)
+        if self.is_looker(process.program):
+            self._patched(process.pid, open_patch.LOOKS)
+        return None
 
     def is_of_no_interest(self, process: Process, path: bytes, flags: int) -> bool:
         """Tell whether a compiler's open need not be looked at: a file of the system that is read.
@@ -195,12 +212,12 @@ class LightOpens:
         change the path meanwhile, as there is no code of others in the process, and nobody but the
         system can change where it leads.
         """
-        if not self._key or flags & WRITING_FLAGS or not isinstance(process.light, AtEntry):
+        if not self.key or flags & WRITING_FLAGS or not isinstance(process.light, AtEntry):
             return False
         known = self._readable.get(path)
         if known is None:
             led = location.resolved(path) if path.startswith(_SYSTEM) else b""
-            known = self._is_of_system(led) and self._is_readable(led)
+            known = self.is_of_system(led) and self._is_readable(led)
             if len(self._readable) >= _CACHED:
                 self._readable.clear()
             self._readable[path] = known
@@ -216,19 +233,21 @@ class LightOpens:
         light = process.light
         if light is None or flags & WRITING_FLAGS:
             return
-        if self._is_of_system(path) and (isinstance(light, AtEntry) or not _is_plugin(path)):
+        if self.is_of_system(path) and (isinstance(light, AtEntry) or not is_plugin(path)):
             return
         process.light = None
         try:
             if isinstance(light, AtEntry):
-                _take_out(process.pid, light)
+                take_out(process.pid, light)
                 return
-            for offset in light.patch.keys:
-                ptrace.poke(process.pid, light.base + offset, bytes(8))
+            if isinstance(light, Patched):
+                for offset in light.patch.keys:
+                    ptrace.poke(process.pid, light.base + offset, bytes(8))
         except OSError:
             kill(process.pid)
 
-    def _is_of_system(self, path: bytes) -> bool:
+    def is_of_system(self, path: bytes) -> bool:
+        """Tell whether a path is one of the system's, and the script cannot write there."""
         known = self._of_system.get(path)
         if known is None:
             known = (
@@ -251,32 +270,32 @@ class LightOpens:
         what = what or (open_patch.BOTH if self._looks else open_patch.OPENS)
         found: Patched | None = None
         try:
-            for mapped in _code(pid):
-                if not self._is_of_system(mapped.path):
+            for mapped in code(pid):
+                if not self.is_of_system(mapped.path):
                     return None
                 if is_glibc(mapped.path):
                     found = self._at(pid, mapped, what)
         except OSError:
             return None
         if found is not None:
-            _write(pid, found.base, found.patch.pieces)
+            write(pid, found.base, found.patch.pieces)
         return found
 
-    def _loader(self, process: Process, what: int) -> Patched | None:
-        """Find the loader of `process`, which stands at its exec stop, and its patch.
+    def loader(self, process: Process) -> MappedCode | None:
+        """Find the loader of `process`, which stands at its exec stop.
 
         Raises:
             OSError: The process is gone.
         """
-        for mapped in _code(process.pid):
+        for mapped in code(process.pid):
             if mapped.path == process.program:
                 continue
             name = posixpath.basename(mapped.path)
-            if name.startswith(_GLIBC_LOADER) and self._is_of_system(mapped.path):
-                return self._at(process.pid, mapped, what)
+            if name.startswith(_GLIBC_LOADER) and self.is_of_system(mapped.path):
+                return mapped
         return None  # It has none, or is one itself: its arguments say what it loads.
 
-    def _at(self, pid: int, mapped: _Mapped, what: int) -> Patched | None:
+    def _at(self, pid: int, mapped: MappedCode, what: int) -> Patched | None:
         patch = self._patch(pid, mapped.path, mapped.identity, what)
         return None if patch is None else Patched(patch, mapped.begin)
 
@@ -284,7 +303,7 @@ class LightOpens:
         known = b"%d %s" % (what, identity)
         if known not in self._patches:
             try:
-                patch = open_patch.of_library(b"/proc/%d/root%s" % (pid, path), self._key, what)
+                patch = open_patch.of_library(b"/proc/%d/root%s" % (pid, path), self.key, what)
             except (OSError, ValueError):
                 patch = None
             self._patches[known] = patch
@@ -297,18 +316,18 @@ def patch_library(pid: int) -> None:
     There is no key in that, so what else is mapped does not matter.
     """
     try:
-        for mapped in _code(pid):
+        for mapped in code(pid):
             if is_glibc(mapped.path):
                 path = b"/proc/%d/root%s" % (pid, mapped.path)
                 patch = open_patch.of_library(path, 0, open_patch.FOLDERS)
                 if patch is not None:
-                    _write(pid, mapped.begin, patch.pieces)
+                    write(pid, mapped.begin, patch.pieces)
                 return
     except (OSError, ValueError):
         pass  # It stops as any other program.
 
 
-def look_at_own_library(*, looks: bool) -> None:
+def look_at_own_library(*, looks: bool, lists: bool = False) -> None:
     """Find out about the C library of this process, and its loader: tools mostly have the same."""
     try:
         with open(b"/proc/self/maps", "rb") as file:
@@ -316,13 +335,14 @@ def look_at_own_library(*, looks: bool) -> None:
         for path in paths:
             if posixpath.basename(path).startswith((*_GLIBC, *_GLIBC_LOADER)):
                 wanted = (open_patch.LOOKS, open_patch.BOTH) if looks else (open_patch.OPENS,)
-                for what in (*wanted, open_patch.FOLDERS):
+                listed = (open_patch.LISTED,) if lists else ()
+                for what in (*wanted, *listed, open_patch.FOLDERS):
                     open_patch.of_library(path, 0, what)
     except (OSError, ValueError):
         pass  # Each run looks for itself.
 
 
-class _Mapped:
+class MappedCode:
     """Code of a file that is mapped into a process."""
 
     __slots__ = ("begin", "identity", "path")
@@ -333,7 +353,7 @@ class _Mapped:
         self.identity = identity  # Offset, device, inode and path: proc_pid_maps(5).
 
 
-def _code(pid: int) -> Iterator[_Mapped]:
+def code(pid: int) -> Iterator[MappedCode]:
     """Yield the code that is mapped into `pid`, but for the kernel's; a path `/` is none of a file.
 
     Raises:
@@ -347,10 +367,10 @@ def _code(pid: int) -> Iterator[_Mapped]:
         mapped, _, rest = line.split(b" ", 2)
         path = rest.partition(b"/")[2]
         if path or not rest.endswith(_KERNEL_CODE):
-            yield _Mapped(int(mapped.partition(b"-")[0], 16), b"/" + path, rest)
+            yield MappedCode(int(mapped.partition(b"-")[0], 16), b"/" + path, rest)
 
 
-def _write(pid: int, base: int, pieces: Iterable[tuple[int, bytes]]) -> None:
+def write(pid: int, base: int, pieces: Iterable[tuple[int, bytes]]) -> None:
     """Write into the memory of `pid`, or kill it: changed in part, it could do anything."""
     try:
         memory = os.open(b"/proc/%d/mem" % pid, os.O_WRONLY | os.O_CLOEXEC)
@@ -364,22 +384,42 @@ def _write(pid: int, base: int, pieces: Iterable[tuple[int, bytes]]) -> None:
         kill(pid)
 
 
-def _take_out(tid: int, entry: AtEntry) -> None:
+def take_out(tid: int, entry: AtEntry) -> None:
     """Take out the trap at the entry point, and the patch of the loader with its key.
 
     Raises:
         OSError: The process is gone.
     """
     if entry.loader is not None:
-        _write(tid, entry.loader.base, entry.loader.patch.former)
+        write(tid, entry.loader.base, entry.loader.patch.former)
     ptrace.poke(tid, entry.address, entry.word[: len(registers.TRAP)])
+
+
+def trap_at_entry(pid: int) -> tuple[int, bytes]:
+    """Set a trap where the program of `pid` begins; return where that is, and what was there.
+
+    Raises:
+        OSError: The process is gone, or has no such place.
+    """
+    with open(b"/proc/%d/auxv" % pid, "rb") as file:
+        raw = file.read()
+    address = dict(struct.iter_unpack("=QQ", raw[: len(raw) & ~15])).get(_AT_ENTRY, 0)
+    word = ptrace.peek(pid, address)
+    ptrace.poke(pid, address, registers.TRAP)
+    return address, word
+
+
+def _variables(pid: int) -> list[bytes]:
+    with open(b"/proc/%d/environ" % pid, "rb") as file:
+        return file.read().split(b"\0")
 
 
 def _steers(variable: bytes) -> bool:
     return variable.startswith(_STEERING) and not variable.startswith(_ORDINARY)
 
 
-def _is_plugin(path: bytes) -> bool:
+def is_plugin(path: bytes) -> bool:
+    """Tell whether a file is called like code that a compiler loads when it is told to."""
     return b".so" in posixpath.basename(path)  # No compiler loads any by itself.
 
 

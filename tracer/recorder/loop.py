@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from buildperm.tracer.recorder.folder_reads import FolderReads
     from buildperm.tracer.recorder.frozen import FrozenProcess
     from buildperm.tracer.recorder.light_opens import LightOpens
+    from buildperm.tracer.recorder.listed_opens import ListedOpens
     from buildperm.tracer.recorder.look_calls import Looks
     from buildperm.tracer.recorder.process_tree import Process
     from buildperm.tracer.recorder.rustc_temporaries import RustcTemporaries
@@ -116,6 +117,7 @@ class Recorder:
         self.has_begun = True  # What is recorded is the script, not its wrapper.
         self._is_stopping = False
         self._light: LightOpens | None = None
+        self._listed: ListedOpens | None = None
         self._reads: FolderReads | None = None
         self._taken: FrozenProcess | None = None  # It has been running before: see `take_over`.
 
@@ -190,6 +192,15 @@ class Recorder:
         """Let compilers open files for reading without a stop."""
         self._light = light
         self._observer.light = light
+
+    def observe_lists(self, listed: ListedOpens) -> None:
+        """Let tools list what they open and look at: after `collect`."""
+        self.observe_lightly(listed)
+        self._listed = listed
+        listed.processes = lambda: self._tree.processes
+        handlers = self._observer.handlers
+        handlers |= listed.handlers(self._calls, handlers)
+        self.brokers |= listed.brokers(self._calls)
 
     def observe_folders(self, reads: FolderReads) -> None:
         """Let the script open what is in some folders without a stop."""
@@ -282,6 +293,8 @@ class Recorder:
                 return self._loop(self._inner.wait)
         finally:
             self._affinity.disable()
+            if self._listed is not None:
+                self._listed.finish(self._observer.looks)
 
     def _loop(self, wait: Callable[[], tuple[int, int]]) -> int:
         while True:
@@ -334,6 +347,8 @@ class Recorder:
             if self._syscalls.own_folders is not None:
                 self._syscalls.own_folders.at_vfork_done(tid, process.pid)
             self._resume(tid, process, 0)
+        elif event == ptrace.EVENT_EXIT:
+            self._at_exit_event(tid, process)
         elif event == ptrace.EVENT_STOP and signal != _SIGTRAP:  # a group-stop; SIGCONT ends it
             request(LISTEN, tid, None, None)
         elif event:
@@ -431,11 +446,19 @@ class Recorder:
         most = self.process_limit
         return most > 0 and self._tree.exceeds(most, most * THREADS)
 
+    def _at_exit_event(self, tid: int, process: Process) -> None:
+        """Handle PTRACE_EVENT_EXIT: a thread of a process that may have a list is about to end."""
+        if self._listed is not None:
+            self._listed.at_exit(process)
+        request(CONT, tid, None, None)
+
     def _at_event_stop(self, tid: int, process: Process) -> None:
         """Handle PTRACE_EVENT_STOP: the first stop of a thread, or the end of its group-stop."""
         if self._is_stopping:
             self._kill_all()
         self._affinity.unpin_new(tid)
+        if self._listed is not None:
+            self._listed.at_fork(process)
         self._resume(tid, process, 0)
 
     def _at_sigtrap(self, tid: int, process: Process) -> None:
@@ -463,6 +486,8 @@ class Recorder:
         process = self._threads.get(tid)
         if process is not None and process.breakpoints is not None:
             process.breakpoints.forget(tid)
+        if process is not None and process.pid == tid and self._listed is not None:
+            self._listed.at_end(process, status)
         self._tree.remove(tid, status)
         self._syscalls.forget(tid)
         self._affinity.forget(tid)
@@ -542,6 +567,8 @@ class Recorder:
             self._syscalls.at_exit_stop(tid)
         elif status >> 16 == ptrace.EVENT_EXEC:
             self._at_exec_stop(tid)
+        elif status >> 16 == ptrace.EVENT_EXIT and tid in self._threads:
+            self._at_exit_event(tid, self._threads[tid])
         elif tid not in self._threads:
             self._tree.add_unreported(tid)
 

@@ -126,6 +126,11 @@ _BEFORE_FOLDERS = (
 )  # back: a jump follows.
 
 
+_BEFORE_LISTING = b"\x48\x8d\x64\x24\x80"  # lea -128(%rsp), %rsp; then the number.
+_LISTING = b"\x49\xbb"  # movabs $function, %r11
+_AFTER_LISTING = b"\x41\xff\xd3\x48\x83\xec\x80"  # call *%r11; sub $-128, %rsp
+
+
 class Patch:
     """What to write where in the memory of a process that has the library mapped."""
 
@@ -148,8 +153,12 @@ class Patch:
         return Patch([(begin, bytes(keyed)), *jumps], self.former, self.keys)
 
 
-OPENS, LOOKS, BOTH, FOLDERS = 1, 2, 3, 4
-"""What a patch lets pass; the last is for a script, which has no key."""
+OPENS, LOOKS, BOTH, FOLDERS, LISTED = 1, 2, 3, 4, 8
+"""What a patch lets pass; FOLDERS is for a script, which has no key.
+
+With LISTED all of BOTH goes to a function that makes the call: `path_list`. The address of that is
+in the place of the key.
+"""
 
 _without_key: dict[tuple[int, ...], Patch | None] = {}
 """What has been found out about libraries, by their files and when these were last changed.
@@ -164,7 +173,7 @@ def of_library(path: bytes, key: int, what: int = OPENS) -> Patch | None:
     Args:
         path: Of its file.
         key: With which opens pass; 0 where none do.
-        what: What passes: OPENS, LOOKS, BOTH or FOLDERS.
+        what: What passes: OPENS, LOOKS, BOTH, FOLDERS or LISTED.
 
     Raises:
         OSError: It cannot be read.
@@ -198,6 +207,8 @@ def _of_library(path: bytes, what: int) -> Patch | None:
         making.redirect_looks()
     if what & FOLDERS:
         making.redirect_to_folders()
+    if what & LISTED:
+        making.redirect_to_list()
     return making.patch()
 
 
@@ -242,6 +253,19 @@ class _Making:
                 stub = self._content[at + len(number) : call] + _BEFORE_LOOK + number + _AFTER_LOOK
                 stub += self._jump(_JMP, self._at + len(stub), call + len(_SYSCALL))
                 self._add(at, _JMP, stub, None)
+
+    def redirect_to_list(self) -> None:
+        """Redirect opens and looks, where a `syscall` follows the number, to a function."""
+        for number in (_NUMBER, *_LOOKS):
+            for at in self._places(number):
+                call = _call_after(self._content, at)
+                if not call:
+                    continue
+                before = self._content[at + len(number) : call] + _BEFORE_LISTING + number
+                before += _LISTING
+                stub = before + _NO_KEY + _AFTER_LISTING
+                stub += self._jump(_JMP, self._at + len(stub), call + len(_SYSCALL))
+                self._add(at, _JMP, stub, len(before))
 
     def redirect_functions(self, errno: int) -> None:
         """Redirect each call of a function that is told to make call 257; `errno` says where."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from buildperm.tracer.recorder.breakpoint import Breakpoints
     from buildperm.tracer.recorder.light_opens import AtEntry, Patched
+    from buildperm.tracer.recorder.listed_opens import MappingCall
     from buildperm.tracer.recorder.writer import Writer
 
 SIGKILL = 9  # signal(7)
@@ -45,7 +46,7 @@ class Process:
         self.chain = chain  # Number of the chain of programs that led here.
         self.has_program = False  # It has executed one itself, rather than being a fork.
         self.breakpoints = breakpoints  # What is patched into its memory.
-        self.light: AtEntry | Patched | None = None  # Likewise, by `light_opens`.
+        self.light: AtEntry | Patched | MappingCall | None = None  # Likewise, by `light_opens`.
         self.reads = False  # Some of what it opens goes unseen: `folder_reads`.
         self.program = b""  # What it executed last, or its creator did.
         self.threads = {pid}

@@ -24,6 +24,7 @@ POKEUSER = 6
 CONT = 7
 SINGLESTEP = 9
 SYSCALL = 24
+SETOPTIONS = 0x4200
 GETEVENTMSG = 0x4201
 GETSIGINFO = 0x4202
 GETREGSET = 0x4204
@@ -41,6 +42,7 @@ TRACEVFORK = 0x04
 TRACECLONE = 0x08
 TRACEEXEC = 0x10
 TRACEVFORKDONE = 0x20
+TRACEEXIT = 0x40  # A thread stops before its memory is gone: `listed_opens`.
 TRACESECCOMP = 0x80
 EXITKILL = 0x100000
 OPTIONS = TRACESYSGOOD | TRACEFORK | TRACEVFORK | TRACECLONE | TRACEEXEC | TRACESECCOMP | EXITKILL
@@ -52,6 +54,7 @@ EVENT_VFORK = 2
 EVENT_CLONE = 3
 EVENT_EXEC = 4
 EVENT_VFORK_DONE = 5
+EVENT_EXIT = 6
 EVENT_SECCOMP = 7
 EVENT_STOP = 128
 
@@ -94,6 +97,11 @@ def seize(pid: int) -> None:
     if request(SEIZE, pid, None, OPTIONS) == -1:
         code = c_library.get_errno()
         raise OSError(code, f"ptrace: seize process {pid}: {os.strerror(code)}")
+
+
+def set_options(tid: int, options: int) -> bool:
+    """Set other options for `tid`, and for what it makes from now on; False if it is gone."""
+    return bool(request(SETOPTIONS, tid, None, options) != -1)
 
 
 def set_signal_mask(tid: int, mask: int) -> bool:

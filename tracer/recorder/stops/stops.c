@@ -182,6 +182,7 @@ static bool at_entry(int tid) {
     thread->argv = thread->executes ? info.entry.arguments[call->argv] : 0;
     /* Afterwards, nobody could say where the thread was that has executed something. */
     if (thread->executes && thread->path[0] != '/') return false;
+    if (thread->executes && thread->is_watched && is_collecting) return false; /* Its memory is read first. */
     if (is_collecting) {
         if (!ask(thread)) return false;
         if (thread->executes) note_asked(thread, EXECUTED);

@@ -1,0 +1,152 @@
+"""What tools of the system list: as much as is seen where each of their calls stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildperm.policy.presets import PRESETS
+from tests.bench import Bench, make_bench
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.skipif(
+    os.uname().machine != "x86_64", reason="on other processors all calls of tools stop"
+)
+
+_BEGIN = """
+import os, shutil, signal, subprocess
+out, package = os.environ["OUT_DIR"], os.environ["CARGO_MANIFEST_DIR"]
+os.chdir(out)
+def run(*words, **options):
+    return subprocess.run(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, **options)
+def compiled(*words, **options):
+    ended = run("cc", "-c", *words, **options)
+    assert ended.returncode == 0, ended.stderr
+    ended = None
+"""
+
+
+@pytest.fixture(params=["alone", "searched"])
+def filling(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """Return a bench whose runs are kept; with LD_LIBRARY_PATH as of Cargo, loaders list, too."""
+    for bench in make_bench("own"):
+        rules = [rule.pattern for rule in PRESETS["cc"].rules]
+        bench.grants = {
+            "exec": [*rules, "$OUT_DIR/**", "/usr/bin/*make", "/bin/sh", "/usr/bin/*sh"]
+        }
+        bench.light = True
+        bench.kept = bench.top / "results"
+        include = bench.package / "include"
+        include.mkdir()
+        (include / "part.h").write_text("#define PART 1\n")
+        (bench.package / "part.c").write_text(
+            '#include <part.h>\n#include <stdio.h>\n#if __has_include("none.h")\n#endif\n'
+            "int x = PART;\n"
+        )
+        if request.param == "searched":
+            debug = bench.target / "debug"
+            for folder in (debug, debug / "deps"):
+                folder.mkdir(parents=True, exist_ok=True)
+            bench.environment["LD_LIBRARY_PATH"] = f"{debug}:{debug / 'deps'}"
+        yield bench
+
+
+def inputs(bench: Bench, body: str, *, lists: bool) -> tuple[str, set[tuple[str, ...]], int]:
+    """Run a script; return why it is not kept, its inputs, and how many opens of cc1 were seen."""
+    bench.lists = lists
+    assert bench.kept is not None
+    shutil.rmtree(bench.kept, ignore_errors=True)
+    shutil.rmtree(bench.out_dir)
+    bench.out_dir.mkdir()
+    time.sleep(0.1)  # What is younger than a run is not kept.
+    ended = bench.run(bench.script(_BEGIN + body))
+    assert ended.status == 0, ended.stderr
+    said = json.loads((bench.unit / "buildperm/result.json").read_bytes())
+    programs = {event["pid"]: event["program"] for event in ended.of("process")}
+    seen = sum(
+        event.get("count", 1)
+        for event in ended.of("opened")
+        if programs.get(event["pid"], "").endswith("/cc1") and event["mode"] == "read"
+    )
+    if said["outcome"] != "kept":
+        return str(said["why"]), set(), seen
+    (result,) = bench.kept.rglob("*.json")
+    found = {
+        # Times of folders are those of this run.
+        tuple(map(str, each[:3] if each[0] in ("look", "listing") else each))
+        for each in json.loads(result.read_bytes())["inputs"]
+    }
+    return "", found, seen
+
+
+ALIKE = {
+    "a compiler": "compiled(package + '/part.c', '-I' + package + '/include')",
+    "relative": "compiled('part.c', '-Iinclude', '-o', out + '/x.o', cwd=package)",
+    "gone folder": """
+os.mkdir("made")
+up = os.path.relpath(package, out + "/made")
+compiled(up + "/part.c", "-I" + up + "/include", "-o", "../x.o", cwd="made")
+shutil.rmtree("made")
+""",
+    "gone link": """
+os.symlink(package + "/include", "led")
+compiled(package + "/part.c", "-I" + out + "/led")
+os.remove("led")
+""",
+    "archive and link": """
+compiled(package + "/part.c", "-I" + package + "/include")
+assert run("ar", "rcs", "libpart.a", "part.o").returncode == 0
+assert run("cc", "-shared", "-o", "part.so", "part.o", "-L.", "-L" + package).returncode == 0
+""",
+    "make in another folder": """
+os.mkdir("below")
+with open("below/Makefile", "w") as file:
+    file.write("all:\\n\\tcc -c -I%s/include %s/part.c\\n" % (package, package))
+    file.write("-include ../none.mk\\n")
+ended = run("make", "-C", "below")
+assert ended.returncode == 0, ended.stderr
+""",
+    "a compiler that fails": """
+assert run("cc", "-c", package + "/part.c").returncode != 0
+assert run("cc", "-c", package + "/none/" + "x" * 300 + ".c").returncode != 0
+assert run("cc", "-c", package + "/" + "/".join(["y" * 200] * 21)).returncode != 0
+""",
+}
+
+
+@pytest.mark.parametrize("body", ALIKE)
+@pytest.mark.slow
+def test_what_is_listed_is_what_would_be_seen(filling: Bench, body: str) -> None:
+    why_seen, seen, opens_seen = inputs(filling, ALIKE[body], lists=False)
+    why_listed, listed, opens_left = inputs(filling, ALIKE[body], lists=True)
+
+    assert (why_seen, why_listed) == ("", "")
+    assert len(seen) > 20
+    assert listed == seen
+    if body in ("a compiler", "relative", "gone folder"):
+        assert opens_left < opens_seen / 4  # The others make links, or run something else.
+
+
+def test_a_tool_that_is_killed_has_told_nothing(filling: Bench) -> None:
+    body = """
+words = ["cc", "-v", "-E", "-"]
+pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+with subprocess.Popen(words, **pipes) as cc:
+    while b"cc1" not in cc.stderr.readline():
+        pass
+    cc.KILLED()
+    cc.stdin.close()
+    cc.stdout.read()
+"""
+    killed, _, _ = inputs(filling, body.replace("KILLED", "kill"), lists=True)
+    ended, _, _ = inputs(filling, body.replace("KILLED", "poll"), lists=True)
+
+    assert "one of its tools was killed" in killed
+    assert ended == ""
