@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import resource
 import sys
 from collections.abc import Iterable, Mapping
 
@@ -28,6 +27,9 @@ from buildperm.sandbox.seccomp_rules import (
 from buildperm.supervisor import landlock, syscalls
 from buildperm.tracer import syscall_numbers
 from buildperm.tracer.notation import decode, encode
+
+if sys.platform != "win32":
+    import resource
 
 READS = landlock.READ_FILE | landlock.READ_DIR
 RUNS = READS | landlock.EXECUTE

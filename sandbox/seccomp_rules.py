@@ -40,6 +40,7 @@ from buildperm.tracer.syscall_table import (
     WRITING_FLAGS,
     looks,
 )
+from buildperm.tracer.system_values import open_flags
 
 # include/uapi/linux/seccomp.h.
 RET_ERRNO = 0x00050000
@@ -141,6 +142,7 @@ _RLIMIT_CORE = 4  # getrlimit(2)
 _CREATING = os.O_CREAT | 0x400000  # __O_TMPFILE
 _SETUID = stat.S_ISUID | stat.S_ISGID
 _O_PATH = 0x200000
+_LISTING = open_flags("O_DIRECTORY")
 
 _PERM = refused(errno.EPERM)
 _ABSENT = refused(errno.ENOSYS)
@@ -489,7 +491,7 @@ LISTED: Mapping[str, tuple[FilterCase, ...]] = {
     "openat": (
         FilterCase(
             ALLOW,
-            (ArgumentTest(2, WRITING_FLAGS | os.O_DIRECTORY | _O_PATH, (0,)), *_KEPT_SECRET),
+            (ArgumentTest(2, WRITING_FLAGS | _LISTING | _O_PATH, (0,)), *_KEPT_SECRET),
         ),
     ),
     **{name: (FilterCase(ALLOW, _KEPT_SECRET),) for name in LISTED_LOOKS},

@@ -11,7 +11,6 @@ import ctypes
 import importlib
 import json
 import os
-import resource
 import signal
 import sys
 from pathlib import Path
@@ -21,6 +20,9 @@ from buildperm.errors import CannotEnforceError
 from buildperm.printable import log_text
 from buildperm.sandbox import confined_command
 from buildperm.tracer.notation import decode
+
+if sys.platform != "win32":
+    import resource
 
 TRAPPED = 101
 """The exit code of a panic: wasm has no signal to end by."""
