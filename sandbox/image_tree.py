@@ -17,6 +17,7 @@ ENTRIES_MOST = 2_000_000  # As many as a root may have.
 _TEXT_MOST = 1 << 28  # Bytes of names and links.
 _LINKS_MOST = 40  # path_resolution(7)
 _NAME_MOST, _PATH_MOST = 255, 4_095  # limits.h
+_DEPTH_MOST = 200  # Folders in one another: who removes them again holds each of them open.
 _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
 
@@ -28,17 +29,30 @@ class NoTreeError(Exception):
 class TreeFile:
     """One file, folder or link."""
 
-    __slots__ = ("children", "kind", "layer", "link", "member", "mode", "mtime")
+    __slots__ = (
+        *("children", "kept", "kind", "layer", "link"),
+        *("member", "mode", "mtime", "same", "size"),
+    )
 
     def __init__(self, layer: int, found: TapeMember | None = None, member: int = -1) -> None:
         """Take what a layer says; a folder that none speaks of is as mkdir(1) makes it."""
         self.layer = layer
+        self.same = self  # Another than this one where this is only another name of it.
+        self.kept = -1  # The layer for which all of lower ones was removed.
+        self.size = found.size if found else 0
         self.member = member  # The number in its layer, to find its content again.
         self.kind = found.kind if found else stat.S_IFDIR
         self.mode = found.mode if found else 0o755
         self.mtime = found.mtime if found else 0
         self.link = found.link if found else b""
         self.children: dict[bytes, TreeFile] | None = {} if self.kind == stat.S_IFDIR else None
+
+    def named(self, layer: int) -> TreeFile:
+        """Return another name of this file, which a layer gives it: the name is of that layer."""
+        made = TreeFile(layer)
+        made.same = self.same
+        made.kind, made.link, made.mtime, made.children = self.kind, self.link, self.mtime, None
+        return made
 
 
 class ImageTree:
@@ -76,10 +90,12 @@ class ImageTree:
         assert folder.children is not None
         old = folder.children.get(name)
         if found.kind == 0:
-            folder.children[name] = self._linked(found.link)
+            folder.children[name] = self._linked(found.link).named(layer)
         elif found.kind == stat.S_IFDIR and old is not None and old.children is not None:
             old.layer, old.mode, old.mtime = layer, found.mode, found.mtime
         else:
+            if found.kind == stat.S_IFLNK and not 0 < len(found.link) <= _PATH_MOST:
+                raise NoTreeError(f"it has the link `{encode(name)}`, which no system can make")
             folder.children[name] = TreeFile(layer, found, number)
 
     def _count(self, walked: bytes) -> None:
@@ -159,22 +175,33 @@ class ImageTree:
                 pending += found.link.split(b"/")[::-1]
             elif found.children is None:
                 raise NoTreeError(f"it has `{encode(name)}` as a file and as a folder")
+            elif len(way) > _DEPTH_MOST:
+                raise NoTreeError(f"it has more than {_DEPTH_MOST} folders in one another")
             else:
                 way.append(found)
         return way[-1]
 
 
 def _keep(top: TreeFile, layer: int) -> bool:
-    """Remove all that is of lower layers; tell whether anything is left, or this is of `layer`."""
+    """Remove all that is of lower layers; tell whether anything is left, or this is of `layer`.
+
+    Nothing of lower layers comes afterwards. So no folder is looked through twice for one layer,
+    however often it says so.
+    """
     if top.children is None:
         return top.layer >= layer
     # Children before their folder, without recursion: a tree may be as deep as a path is long.
-    order, pending = [], [top]
+    order, pending = [], [top] if top.kept < layer else []
     while pending:
         folder = pending.pop()
+        folder.kept = layer
         order.append(folder)
         assert folder.children is not None
-        pending += (each for each in folder.children.values() if each.children is not None)
+        pending += (
+            each
+            for each in folder.children.values()
+            if each.children is not None and each.kept < layer
+        )
     for folder in reversed(order):
         assert folder.children is not None
         folder.children = {

@@ -34,6 +34,7 @@ from buildperm.sandbox.image_tree import ImageTree, NoTreeError, TreeFile
 from buildperm.sandbox.tape_archive import NoArchiveError, Source, TapeArchive
 
 _LARGEST = 100 << 30  # Bytes of all layers without compression: as much as a root may have.
+_PATH_MOST = 4_095  # Bytes: limits.h.
 _LATEST = 1 << 40  # Seconds: what any file system can say.
 _CHUNK = 1 << 20
 _ZSTD_HINT = (
@@ -131,6 +132,8 @@ class _TreeWriting:
         seen: set[int] = set()
         while pending:
             path, found = pending.pop()
+            if len(path) > _PATH_MOST:
+                raise ImageError("its layers make a path that is too long")
             if found.kind not in (stat.S_IFDIR, stat.S_IFREG, stat.S_IFLNK):
                 self.left_out += 1
                 continue
@@ -142,11 +145,11 @@ class _TreeWriting:
             elif found.kind == stat.S_IFLNK:
                 os.symlink(found.link, path)
                 _set_time(path, found)
-            elif id(found) in seen:
-                self._names.append((path, found))
+            elif id(found.same) in seen:
+                self._names.append((path, found.same))
             else:
-                seen.add(id(found))
-                self._regular[found.layer, found.member] = path, found
+                seen.add(id(found.same))
+                self._regular[found.same.layer, found.same.member] = path, found.same
 
     def fill(self, files: Shelf, layer: LayerFile, number: int) -> None:
         """Write the content of what is left of a layer."""

@@ -25,6 +25,7 @@ _KINDS = {
     ord("6"): stat.S_IFIFO,
 }
 _LONG_NAME, _LONG_LINK, _LOCAL, _GLOBAL = b"LKxg"
+_READ = frozenset((b"path", b"linkpath", b"size"))  # Of what extended headers say.
 
 
 class NoArchiveError(Exception):
@@ -159,18 +160,24 @@ def _number(field: bytes) -> int:
 
 
 def _records(text: bytes) -> dict[bytes, bytes]:
-    """Read the extended header of pax: `LENGTH KEY=VALUE` and an end of line, each."""
+    """Read the extended header of pax: `LENGTH KEY=VALUE` and an end of line, each.
+
+    Only what is read of it is kept, and each byte is taken once: there may be many.
+    """
     found: dict[bytes, bytes] = {}
-    while text:
-        digits, space, _ = text[:20].partition(b" ")
+    start = 0
+    while start < len(text):
+        digits, space, _ = text[start : start + 20].partition(b" ")
         length = int(digits) if space and digits.isdigit() else 0
-        record, text = text[len(digits) + 1 : length], text[length:]
+        record = text[start + len(digits) + 1 : start + length]
+        start += length
         key, equals, value = record[:-1].partition(b"=")
         if not equals or record[-1:] != b"\n" or length != len(digits) + 1 + len(record):
             raise NoArchiveError("it is damaged: an extended header cannot be read")
         if key.startswith(b"GNU.sparse."):
             raise NoArchiveError("it has a file with holes, which layers do not have")
-        found[key] = value
+        if key in _READ:
+            found[key] = value
     return found
 
 
@@ -193,5 +200,5 @@ def _member(header: bytes, size: int, said: dict[bytes, bytes]) -> TapeMember:
         raise NoArchiveError("it has a name with a zero byte")
     mtime = _number(header[136:148]) if not header[136] & 0x80 else 0
     is_link = kind in (0, stat.S_IFLNK)
-    mode = stat.S_IMODE(_number(header[100:108]))
+    mode = _number(header[100:108]) & 0o7777  # `S_IMODE` takes no number of GNU tar.
     return TapeMember(name, kind, mode, size, mtime, link if is_link else b"")

@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from hypothesis import strategies as st
 from buildperm.errors import CannotEnforceError
 from buildperm.sandbox import image_choice, image_unpacking
 from buildperm.sandbox.image_files import ImageError, shelf
+from buildperm.sandbox.image_tree import ImageTree
 from buildperm.sandbox.image_unpacking import UnpackedImage
-from buildperm.sandbox.tape_archive import NoArchiveError, TapeArchive
+from buildperm.sandbox.tape_archive import NoArchiveError, TapeArchive, TapeMember
 from tests.made_image import BASE, HERE, MadeImage, entry, layer, layout, link, packed, saved
 
 _MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}.get(HERE, HERE)
@@ -78,6 +80,46 @@ _LAYERS: dict[str, tuple[bytes, dict[str, str | None]]] = {
         layer(link("usr/bin/other", "usr/bin/tool", is_hard=True)),
         {"usr/bin/other": "#!/bin/sh\n"},
     ),
+    "another name, and then an opaque folder": (
+        layer(
+            link("usr/bin/other", "usr/bin/tool", is_hard=True),
+            entry("usr/bin/.wh..wh..opq", ""),
+        ),
+        {"usr/bin/tool": None, "usr/bin/other": "#!/bin/sh\n"},
+    ),
+    "another name, and then a whiteout of it and of the first": (
+        layer(
+            link("usr/bin/other", "usr/bin/tool", is_hard=True),
+            entry("usr/bin/.wh.other", ""),
+            entry("usr/bin/.wh.tool", ""),
+        ),
+        {"usr/bin/tool": None, "usr/bin/other": "#!/bin/sh\n"},
+    ),
+    "another name of a link": (
+        layer(link("usr/also", "bin", is_hard=True)),
+        {"usr/also": "-> usr/bin"},
+    ),
+    "a name of another name": (
+        layer(
+            link("usr/one", "usr/bin/tool", is_hard=True),
+            link("usr/two", "usr/one", is_hard=True),
+            entry("usr/one", "new"),
+        ),
+        {"usr/one": "new", "usr/two": "#!/bin/sh\n"},
+    ),
+    "opaque folders in one another, from within": (
+        layer(
+            entry("usr/bin/.wh..wh..opq", ""),
+            entry("usr/bin/new", "n"),
+            entry("usr/.wh..wh..opq", ""),
+            entry("usr/.wh..wh..opq", ""),
+        ),
+        {"usr/bin/tool": None, "usr/bin/new": "n"},
+    ),
+    "permissions as large as GNU tar can write": (
+        layer(entry("usr/made", "m", mode=(1 << 40) | 0o644)),
+        {"usr/made": "m"},
+    ),
     "through a link": (layer(entry("bin/more", "m")), {"usr/bin/more": "m"}),
     "through a link that leads up": (
         layer(link("usr/up", "../../../../etc"), entry("usr/up/made", "m")),
@@ -117,6 +159,25 @@ _HOSTILE = {
         "in a circle",
     ),
     "a name too long": (layer(entry("usr/" + "n" * 256, "x")), "too long"),
+    "folders too deep": (layer(entry("usr/" + "a/" * 2_000 + "x", "x")), "in one another"),
+    "folders too deep, by links": (
+        layer(
+            *(link(f"usr/l{n}", f"l{n - 1}/" + "a/" * 60 if n else "bin") for n in range(9)),
+            *(entry(f"usr/l{n}/x", "x") for n in range(9)),
+        ),
+        "in one another",
+    ),
+    "a path too long": (
+        layer(
+            link("usr/l", "/".join(["n" * 250] * 15)),
+            entry("usr/l/x"),
+            link("usr/m", "l/" + "/".join(["n" * 250] * 10)),
+            entry("usr/m/x", "x"),
+        ),
+        "path that is too long",
+    ),
+    "a link that says nothing": (layer(link("usr/x", "")), "no system can make"),
+    "a link that says too much": (layer(link("usr/x", "x/" * 3_000)), "no system can make"),
     "a whiteout of its folder": (layer(entry("usr/.wh...", "")), "without a name"),
     "a damaged header": (BASE[:512] + b"x" * 512 + BASE[1024:], "damaged"),
     "half of it": (BASE[:-10_000], "too early"),
@@ -259,6 +320,27 @@ def test_another_root_than_wanted_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(CannotEnforceError, match="`etc`") as told:
         _unpack(layout(tmp_path / "empty", layer(entry("usr"))), tmp_path / "root")
     assert "unpacking" not in str(told.value)
+
+
+def test_what_is_said_again_and_again_costs_little() -> None:
+    """Of processor time: a fraction of a second for what took a minute."""
+    tree = ImageTree()
+    tree.add(0, 0, _member(b"usr/" + b"a/" * 50 + b"x"))
+    for number in range(20_000):
+        tree.add(0, number, _member(b"usr/%d" % number))
+    records = b"".join(b"8 k%d=\n" % n for n in range(100, 1_000)) * 140
+    header = tarfile.TarInfo("pax")
+    header.type, header.size = tarfile.XGLTYPE, len(records)
+    raw = header.tobuf(tarfile.USTAR_FORMAT) + records + bytes(-len(records) % 512)
+    began = time.process_time()
+    for number in range(5_000):
+        tree.add(0, number, _member(b"usr/" + b"a/" * (50 - number % 51) + b".wh..wh..opq"))
+    assert not list(TapeArchive(io.BytesIO(raw)).members())
+    assert time.process_time() - began < 5
+
+
+def _member(name: bytes) -> TapeMember:
+    return TapeMember(name, stat.S_IFREG, 0o644, 0, 0, b"")
 
 
 _NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0/"), min_size=1, max_size=120)
