@@ -20,7 +20,9 @@ from buildperm.sandbox.image_files import ImageError, Shelf
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _DOCUMENT_MOST = 4 << 20  # Bytes: as much as registries take.
-_LISTED_MOST = 1_000  # Manifests of an index, layers of an image; Docker's own limit is 127.
+_LISTED_MOST = 1_000  # Manifests of all indexes, layers of an image; Docker's own limit is 127.
+_READ_MOST = 64 << 20  # Bytes of all documents.
+_SHOWN_MOST = 200  # Characters of what an image says of itself.
 _DEPTH_MOST = 4  # Indexes in one another.
 _NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 _TAG = "org.opencontainers.image.ref.name"
@@ -69,7 +71,7 @@ def choose(files: Shelf, machine: str, wanted: str = "") -> ImageChoice:
     platform = f"linux/{_NAMES.get(machine, machine)}"
     if files.has("index.json"):
         index = _document(_bytes(files, "index.json"))
-        found = list(_listed(files, index, (), "", platform))
+        found = list(_Listing(files, platform).images(index, (), ""))
     elif files.has("manifest.json"):
         found = list(_saved(files))
     else:
@@ -77,7 +79,13 @@ def choose(files: Shelf, machine: str, wanted: str = "") -> ImageChoice:
             "it has neither `index.json` nor `manifest.json`",
             "Give an OCI layout, or what `docker save`, `podman save` or `skopeo copy` write.",
         )
-    named = [each for each in found if not wanted or wanted in (*each.names, each.tag)]
+    # Whoever names a digest means what it is, and not what it calls itself.
+    is_digest = bool(DIGEST.fullmatch(wanted))
+    named = [
+        each
+        for each in found
+        if not wanted or wanted in each.names or (wanted == each.tag and not is_digest)
+    ]
     if not named:
         listed = _list(f"{each.digest} ({each.tag or each.platform})" for each in found)
         raise ImageError(f"it does not have the image {printable(wanted)}, but {listed}")
@@ -94,42 +102,67 @@ def choose(files: Shelf, machine: str, wanted: str = "") -> ImageChoice:
     return next(iter(fitting.values()))
 
 
-def _listed(
-    files: Shelf, index: dict[str, Any], above: tuple[str, ...], tag: str, platform: str
-) -> Iterator[ImageChoice]:
-    """Yield the images of an index, and of those in it; without layers, where for others.
+class _Listing:
+    """Reads an index, and those in it; all together they may list and hold only so much."""
 
-    What is for another platform may be listed, and not be there.
-    """
-    if len(above) > _DEPTH_MOST:
-        raise ImageError("its indexes lie too deep in one another")
-    for each in _objects(index, "manifests"):
-        digest = _digest(each)
-        noted = each.get("annotations")
-        named = printable(str(noted.get(_TAG, tag) if isinstance(noted, dict) else tag))
-        names = (digest, *above)
-        told = each.get("platform")
-        if isinstance(told, dict):
-            meant = _platform(told)
-            if meant == "unknown/unknown":
-                continue  # It is no image, but says something of one, such as who made it.
-            if meant != platform:
-                yield ImageChoice(names, named, meant, ())
-                continue
-        document = _document(_blob(files, each))
-        if each.get("mediaType") in _INDEXES or "manifests" in document:
-            yield from _listed(files, document, names, named, platform)
-        elif "config" in document:
-            yield _image(files, document, names, named)
+    def __init__(self, files: Shelf, platform: str) -> None:
+        self._files = files
+        self._platform = platform
+        self._listed = 0
+        self._read = 0
 
+    def images(
+        self, index: dict[str, Any], above: tuple[str, ...], tag: str
+    ) -> Iterator[ImageChoice]:
+        """Yield the images of an index, and of those in it; without layers, where for others.
 
-def _image(files: Shelf, manifest: dict[str, Any], above: tuple[str, ...], tag: str) -> ImageChoice:
-    configured = manifest["config"]
-    if not isinstance(configured, dict):
-        raise ImageError("a manifest has no configuration")
-    digest = _digest(configured)
-    described = [(_place(each), _digest(each)) for each in _objects(manifest, "layers")]
-    return _made(_document(_blob(files, configured)), (*above, digest), tag, described)
+        What is for another platform may be listed, and not be there.
+        """
+        if len(above) > _DEPTH_MOST:
+            raise ImageError("its indexes lie too deep in one another")
+        for each in _objects(index, "manifests"):
+            self._count()
+            digest = _digest(each)
+            noted = each.get("annotations")
+            named = _told(noted.get(_TAG, tag) if isinstance(noted, dict) else tag)
+            names = (digest, *above)
+            told = each.get("platform")
+            if isinstance(told, dict):
+                meant = _called(told)
+                if meant == "unknown/unknown":
+                    continue  # It is no image, but says something of one, such as who made it.
+                if meant != self._platform:
+                    yield ImageChoice(names, named, meant, ())
+                    continue
+            document = self._document(each)
+            is_index = "manifests" in document
+            # One digest must not be two things: the image specification, on `mediaType`.
+            if is_index and ("config" in document or "layers" in document):
+                raise ImageError(f"{digest} is an index and a manifest at once")
+            if is_index or each.get("mediaType") in _INDEXES:
+                yield from self.images(document, names, named)
+            elif "config" in document:
+                yield self._image(document, names, named)
+
+    def _image(self, manifest: dict[str, Any], above: tuple[str, ...], tag: str) -> ImageChoice:
+        configured = manifest["config"]
+        if not isinstance(configured, dict):
+            raise ImageError("a manifest has no configuration")
+        digest = _digest(configured)
+        described = [(_place(each), _digest(each)) for each in _objects(manifest, "layers")]
+        return _made(self._document(configured), (*above, digest), tag, described)
+
+    def _document(self, described: dict[str, Any]) -> dict[str, Any]:
+        raw = _blob(self._files, described)
+        self._read += len(raw)
+        if self._read > _READ_MOST:
+            raise ImageError(f"its documents have more than {_READ_MOST >> 20} MiB")
+        return _document(raw)
+
+    def _count(self) -> None:
+        self._listed += 1
+        if self._listed > _LISTED_MOST:
+            raise ImageError(f"its indexes list more than {_LISTED_MOST:,} manifests")
 
 
 def _saved(files: Shelf) -> Iterator[ImageChoice]:
@@ -141,12 +174,13 @@ def _saved(files: Shelf) -> Iterator[ImageChoice]:
     for each in _objects({"one": told}, "one"):
         place = each.get("Config")
         layers, tags = each.get("Layers"), each.get("RepoTags")
-        if not isinstance(place, str) or not isinstance(layers, list):
+        is_named = isinstance(layers, list) and all(isinstance(one, str) for one in layers)
+        if not isinstance(place, str) or not isinstance(layers, list) or not is_named:
             raise ImageError("its `manifest.json` names no configuration and layers")
         raw = _bytes(files, place)
-        tag = tags[0] if isinstance(tags, list) and tags and isinstance(tags[0], str) else ""
+        tag = _told(tags[0] if isinstance(tags, list) and tags else "")
         digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
-        yield _made(_document(raw), (digest,), tag, [(str(one), "") for one in layers])
+        yield _made(_document(raw), (digest,), tag, [(one, "") for one in layers])
 
 
 def _made(
@@ -165,11 +199,17 @@ def _made(
         LayerFile(name, digest, _checked(content))
         for (name, digest), content in zip(described, contents, strict=True)
     )
-    return ImageChoice(names, printable(tag), _platform(configuration), layers)
+    return ImageChoice(names, tag, _called(configuration), layers)
 
 
-def _platform(told: dict[str, Any]) -> str:
-    return printable(f"{told.get('os', '')}/{told.get('architecture', '')}")
+def _called(described: dict[str, Any]) -> str:
+    """Return the platform that something is for: `linux/amd64`."""
+    return f"{_told(described.get('os'))}/{_told(described.get('architecture'))}"
+
+
+def _told(said: object) -> str:
+    """Return what an image says of itself, as it may be shown; empty where that is no text."""
+    return printable(said[:_SHOWN_MOST]) if isinstance(said, str) else ""
 
 
 def _objects(table: dict[str, Any], key: str) -> list[dict[str, Any]]:
@@ -183,7 +223,7 @@ def _objects(table: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 def _checked(said: object) -> str:
     if not isinstance(said, str) or not DIGEST.fullmatch(said):
-        raise ImageError(f"`{printable(str(said)[:100])}` is no digest of SHA-256")
+        raise ImageError(f"`{_told(said) or 'nothing'}` is no digest of SHA-256")
     return said
 
 
@@ -206,7 +246,7 @@ def _bytes(files: Shelf, name: str) -> bytes:
     with files.open(name) as file:
         raw = file.read(_DOCUMENT_MOST + 1)
     if len(raw) > _DOCUMENT_MOST:
-        raise ImageError(f"`{printable(name)}` has more than {_DOCUMENT_MOST >> 20} MiB")
+        raise ImageError(f"`{_told(name)}` has more than {_DOCUMENT_MOST >> 20} MiB")
     return raw
 
 

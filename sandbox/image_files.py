@@ -15,6 +15,9 @@ from buildperm.printable import printable
 from buildperm.sandbox.tape_archive import NoArchiveError, TapeArchive, TapeMember
 
 _MOST = 100_000  # Files in an archive: an image has some ten.
+_NAME_MOST = 4_095  # Bytes: limits.h.
+_LARGEST = 100 << 30  # Bytes: all of an archive is read; a file with holes says what it likes.
+_SHOWN_MOST = 200
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh")
 
 
@@ -89,16 +92,25 @@ class _LayoutFolder:
     """The files of a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = Path(os.path.realpath(folder))
 
     def open(self, name: str) -> ImageFile:
-        path = self._folder / name
-        if ".." in path.parts or name.startswith("/") or "\0" in name:
-            raise ImageError(f"`{printable(name)}` is no file of it")
+        shown = printable(name[:_SHOWN_MOST])
+        if ".." in name.split("/") or name.startswith("/"):
+            raise ImageError(f"`{shown}` is no file of it")
         try:
+            # Some link one file to another; what is elsewhere is none of the image's.
+            path = Path(os.path.realpath(self._folder / name, strict=True))
+            if not path.is_relative_to(self._folder):
+                raise ImageError(
+                    f"`{shown}` is a link that leads out of it",
+                    "If it is meant, copy the folder with what its links lead to: `cp -rL`.",
+                )
             return ImageFile(_regular(path))
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise ImageError(f"`{printable(name)}` is not there") from error
+            raise ImageError(f"`{shown}` is not there") from error
+        except ValueError as error:  # A zero byte, or half a character.
+            raise ImageError(f"`{shown}` is no name of a file") from error
 
     def has(self, name: str) -> bool:
         return (self._folder / name).is_file()
@@ -116,6 +128,8 @@ class _ImageTar:
                 raise ImageError(
                     "it is compressed as a whole", "Decompress it: `gunzip`, `unzstd`."
                 )
+            if os.fstat(file.fileno()).st_size > _LARGEST:
+                raise ImageError(f"it has more than {_LARGEST >> 30} GiB")
             archive = TapeArchive(file)
             try:
                 for each in archive.members():
@@ -124,6 +138,8 @@ class _ImageTar:
                 raise ImageError(f"it is no archive of an image: {error}") from error
 
     def _take(self, called: str, found: TapeMember, position: int) -> None:
+        if len(found.name) > _NAME_MOST or len(found.link) > _NAME_MOST:
+            raise ImageError("it has a file whose name is too long")
         name = os.path.normpath(called)
         self._places.pop(name, None)
         self._links.pop(name, None)
@@ -138,7 +154,7 @@ class _ImageTar:
     def open(self, name: str) -> ImageFile:
         found = self._found(name)
         if found is None:
-            raise ImageError(f"`{printable(name)}` is not in it")
+            raise ImageError(f"`{printable(name[:_SHOWN_MOST])}` is not in it")
         return ImageFile(_regular(self._path), *found)
 
     def has(self, name: str) -> bool:
@@ -151,7 +167,7 @@ class _ImageTar:
 
 def _regular(path: Path) -> io.BufferedReader:
     """Open a file, and wait for nothing: it may be a pipe."""
-    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     if stat.S_ISREG(os.fstat(file).st_mode):
         return os.fdopen(file, "rb")
     os.close(file)

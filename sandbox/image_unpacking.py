@@ -15,9 +15,7 @@ import errno
 import gzip
 import hashlib
 import os
-import shutil
 import stat
-import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +25,7 @@ from pathlib import Path
 from buildperm.errors import CannotEnforceError
 from buildperm.printable import printable
 from buildperm.rules import root_layout
-from buildperm.sandbox import root_digest
+from buildperm.sandbox import root_digest, unfinished_folder
 from buildperm.sandbox.image_choice import ImageChoice, LayerFile
 from buildperm.sandbox.image_files import ImageError, Shelf
 from buildperm.sandbox.image_tree import ImageTree, NoTreeError, TreeFile
@@ -70,21 +68,28 @@ def unpack(files: Shelf, image: ImageChoice, folder: Path, wanted: str = "") -> 
     left = _LARGEST
     for number, layer in enumerate(image.layers):
         left -= _add(files, layer, tree, number, left)
-    # `mkdtemp` makes it for this user alone, so that nobody puts a link into it meanwhile.
-    made = Path(tempfile.mkdtemp(prefix=f"{folder.name}.unpacking-", dir=folder.parent))
-    try:
-        writing = _TreeWriting(made)
+    with unfinished_folder.begin(folder) as made:
+        writing = _TreeWriting(made.inside)
         writing.make(tree.top)
+        _check_room(made.path, writing.size)
         for number, layer in enumerate(image.layers):
             writing.fill(files, layer, number)
         writing.settle()
-        digest = _digest(made, folder, wanted)
-        made.chmod(0o755)
-        os.rename(made, folder)  # Only onto nothing, or an empty folder: rename(2).
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
+        digest = _digest(made.path, folder, wanted)
+        made.finish()
     return UnpackedImage(digest, writing.files, writing.left_out)
+
+
+def _check_room(folder: Path, size: int) -> None:
+    """Refuse what would fill the disk, before it does."""
+    about = os.statvfs(folder)
+    free = about.f_bavail * about.f_frsize
+    if size > free:
+        raise OSError(
+            errno.ENOSPC,
+            f"it needs {size >> 20:,} MiB, and {free >> 20:,} are free",
+            str(folder.parent),
+        )
 
 
 def _digest(made: Path, folder: Path, wanted: str) -> str:
@@ -114,10 +119,11 @@ def _add(files: Shelf, layer: LayerFile, tree: ImageTree, number: int, most: int
 class _TreeWriting:
     """Writes a tree, each file once."""
 
-    def __init__(self, top: Path) -> None:
+    def __init__(self, top: bytes) -> None:
         self.files = 0
+        self.size = 0  # Bytes of all files.
         self.left_out = 0
-        self._top = os.fsencode(top)
+        self._top = top
         self._regular: dict[tuple[int, int], tuple[bytes, TreeFile]] = {}  # By layer and number.
         self._folders: list[tuple[bytes, TreeFile]] = []
         self._names: list[tuple[bytes, TreeFile]] = []  # Other names of files.
@@ -149,6 +155,7 @@ class _TreeWriting:
                 self._names.append((path, found.same))
             else:
                 seen.add(id(found.same))
+                self.size += found.same.size
                 self._regular[found.same.layer, found.same.member] = path, found.same
 
     def fill(self, files: Shelf, layer: LayerFile, number: int) -> None:

@@ -35,7 +35,7 @@ _COMMANDS = {
     "simulate": "Say what a change of the grants would refuse, without building.",
     "trace": "Look through what was recorded of a crate: processes and every event.",
     "cache": "Look at the results of build scripts that `ci --cache` keeps, and clear them.",
-    "root": "Say the digest of a root: of a system that build scripts see in place of this one.",
+    "root": "Make a root of an image, or say its digest: the system that build scripts see.",
     "env-diff": "Run a build script without a variable, and say whether anything differs.",
     "import": "Take in grants that an organisation has reviewed, as a file in the workspace.",
     "export": "Write reviewed grants for others: for buildperm, cargo-deny, cargo-vet, crev.",
