@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from buildperm.cargo.toolchain import home
 from buildperm.errors import CannotEnforceError
 from buildperm.printable import printable
 from buildperm.rules import root_layout
@@ -16,6 +17,7 @@ from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
     from buildperm.policy.grants import Policy
+    from buildperm.sandbox.root_digest import RootState
     from buildperm.sandbox.runtime import RuntimeSetup
     from buildperm.supervisor.session import Session, SessionRoot
 
@@ -54,14 +56,52 @@ def choose(
                 hint="`buildperm root digest FOLDER` prints the line for Cargo.toml.",
             )
         return None
-    if prepared.runtime != "full":
-        raise CannotEnforceError(
-            f"{policy.manifest}: `root-digest` needs the runtime `full`, and this build is held by "
-            f"`{prepared.runtime}`",
-            hint='Write `require = "full"`, and install bubblewrap: `buildperm doctor`.',
-        )
+    _check_runtime(policy, prepared.runtime)
     root = _found(policy, named, places)
     _check_places(root, places, prepared)
+    found = _proven(policy, root)
+    return {
+        "path": os.fsencode(root),
+        "digest": found.digest,
+        "signature": found.signature,
+        "top": found.top,
+        "programs": root_layout.PATH,
+    }
+
+
+def check_here(
+    policy: Policy, environment: Mapping[str, str], workspace: Path, runtime: str
+) -> None:
+    """Make sure, without a build, that the root that Cargo.toml wants is here and can be entered.
+
+    Whether the tool chain and the target directory lie where they can, only a build knows.
+
+    Args:
+        policy: What Cargo.toml says; it has `root-digest`.
+        environment: The user's.
+        workspace: The folder of Cargo.toml.
+        runtime: The name of what holds scripts here.
+
+    Raises:
+        CannotEnforceError: There is none here, it is another one, or scripts cannot be put into it.
+    """
+    _check_runtime(policy, runtime)
+    places = {"WORKSPACE": workspace, "HOME": home(environment)}
+    real = {name: os.fsencode(os.path.realpath(place)) for name, place in places.items()}
+    _proven(policy, _found(policy, environment.get(ROOT_VARIABLE, ""), real))
+
+
+def _check_runtime(policy: Policy, runtime: str) -> None:
+    if runtime != "full":
+        raise CannotEnforceError(
+            f"{policy.manifest}: `root-digest` needs the runtime `full`, and this build is held by "
+            f"`{runtime}`",
+            hint='Write `require = "full"`, and install bubblewrap: `buildperm doctor`.',
+        )
+
+
+def _proven(policy: Policy, root: Path) -> RootState:
+    """Return what the root is, if it is the right one and can be entered."""
     found = root_digest.state_of(root)
     if found.digest != policy.root_digest:
         raise CannotEnforceError(
@@ -71,13 +111,7 @@ def choose(
             "`root-digest` and run `buildperm learn`.",
         )
     root_probe.check(root)
-    return {
-        "path": os.fsencode(root),
-        "digest": found.digest,
-        "signature": found.signature,
-        "top": found.top,
-        "programs": root_layout.PATH,
-    }
+    return found
 
 
 def check_unchanged(session: Session) -> None:

@@ -63,6 +63,7 @@ class Diagnosis:
     required: Requirement
     exit_code: int
     compiling: CompileProof = field(default_factory=CompileProof)
+    root: str = ""  # What is known of the root of build scripts; empty where none is wanted.
 
     def gaps(self) -> Iterator[Gap]:
         """Yield what is missing, the worst first."""

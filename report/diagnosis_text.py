@@ -165,6 +165,8 @@ def _facts(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     yield "shell of stubs", here.shell or "missing: install bash"
     yield "cargo", diagnosis.cargo or "missing"
     yield "rustc", diagnosis.rustc or "missing"
+    if diagnosis.root:
+        yield "root of scripts", diagnosis.root
 
 
 def _runtime(one: RuntimeDiagnosis) -> Iterator[str]:

@@ -11,6 +11,19 @@ from buildperm.printable import printable
 from buildperm.sandbox.machine import run_lean
 
 _TIMEOUT_S = 30
+_SETTINGS = Path("/proc/sys")
+_OF_ADMINISTRATOR = "an administrator has to allow user namespaces by another value of it"
+_FORBIDDING = (  # user_namespaces(7); the second is Ubuntu's since 23.10, the third Debian's.
+    ("user.max_user_namespaces", "0", _OF_ADMINISTRATOR),
+    (
+        "kernel.apparmor_restrict_unprivileged_userns",
+        "1",
+        "AppArmor lets only programs with a profile make user namespaces with mounts, and a "
+        "profile of bubblewrap alone is not enough. Set it to 0 by `sysctl`, or build in a "
+        "virtual machine",
+    ),
+    ("kernel.unprivileged_userns_clone", "0", _OF_ADMINISTRATOR),
+)
 
 
 @functools.cache
@@ -32,6 +45,19 @@ def check(root: Path) -> None:
     if why:
         raise CannotEnforceError(
             f"build scripts cannot be put into the root `{printable(str(root))}`: {printable(why)}",
-            hint="This user has to be allowed to make user namespaces with mounts: "
-            "`buildperm doctor`.",
+            hint=_remedy(),
         )
+
+
+def _remedy() -> str:
+    """Say what forbids user namespaces here, as far as the kernel tells it, and the way out."""
+    for name, forbidding, remedy in _FORBIDDING:
+        try:
+            said = _SETTINGS.joinpath(name.replace(".", "/")).read_text().strip()
+        except OSError:
+            continue  # This kernel does not have it.
+        if said == forbidding:
+            return f"`{name}` is {said}: {remedy}."
+    return (
+        "This user has to be allowed to make user namespaces with mounts; most containers are not."
+    )

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from buildperm.cargo import toolchain
+from buildperm.cargo import root_choice, toolchain
 from buildperm.cargo.toolchain import Toolchain
 from buildperm.errors import BuildpermError, CannotEnforceError, ExitCode
 from buildperm.policy import manifest
@@ -43,6 +43,7 @@ def examine(*, landlock_abi: int) -> Diagnosis:
     required = _required(policy, runtimes)
     compiling = _compiling(chain, required)
     required = _with_compiling(required, compiling, policy)
+    required, root = _with_root(required, policy)
     here = machine_facts.collect(free, os.environ)
     capped = min(here.facts.landlock_abi, landlock_abi)
     here = dataclasses.replace(here, facts=dataclasses.replace(here.facts, landlock_abi=capped))
@@ -54,6 +55,7 @@ def examine(*, landlock_abi: int) -> Diagnosis:
         required=required,
         exit_code=ExitCode.CANNOT_ENFORCE if required.reason else ExitCode.OK,
         compiling=compiling,
+        root=root,
     )
 
 
@@ -113,6 +115,20 @@ def _with_compiling(
     if required.reason or not reason:
         return required
     return dataclasses.replace(required, reason=reason, hint=hint)
+
+
+def _with_root(required: Requirement, policy: Policy | None) -> tuple[Requirement, str]:
+    """Add what hinders the root that Cargo.toml wants; say whether it can be used."""
+    if policy is None or not policy.root_digest:
+        return required, ""
+    try:
+        root_choice.check_here(policy, os.environ, policy.manifest.parent, required.chosen)
+    except CannotEnforceError as error:
+        said = f"{policy.root_digest}: cannot be used"
+        if required.reason:
+            return required, said
+        return dataclasses.replace(required, reason=error.args[0], hint=error.hint), said
+    return required, f"{policy.root_digest}: is here, and can be entered"
 
 
 def _toolchain() -> Toolchain | None:

@@ -386,3 +386,18 @@ def test_granted_hosts_are_looked_up_outside_of_the_root(tmp_path: Path, root: S
         server.shutdown()
     assert ended.returncode == 0, ended.stderr
     assert _made(workspace).endswith("from outside")
+
+
+def test_doctor_says_whether_the_root_can_be_used(
+    workspace: Path, root: SmallRoot, tmp_path: Path
+) -> None:
+    fine = buildperm("doctor", folder=workspace)
+    assert fine.returncode == 0, fine.stderr
+    assert f"root of scripts: {root.digest}: is here, and can be entered" in fine.stdout
+    assert "root of scripts" not in buildperm("doctor", folder=tmp_path).stdout
+    wanted = root.digest
+    (root.folder / "etc/os-release").write_text("NAME=another\n")
+    other = buildperm("doctor", folder=workspace)
+    assert other.returncode == 23
+    assert f"root of scripts: {wanted}: cannot be used" in other.stdout
+    assert root.digest in other.stderr
