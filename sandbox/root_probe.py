@@ -58,6 +58,4 @@ def _remedy() -> str:
             continue  # This kernel does not have it.
         if said == forbidding:
             return f"`{name}` is {said}: {remedy}."
-    return (
-        "This user has to be allowed to make user namespaces with mounts; most containers are not."
-    )
+    return "This user has to be allowed to make user namespaces with mounts."

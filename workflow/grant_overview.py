@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildperm.policy import lock_file
-from buildperm.policy.grants import parse_key
+from buildperm.policy.grants import Policy, parse_key
 from buildperm.policy.role import SubjectKind
 from buildperm.report.text import subject_tally
+from buildperm.workflow import root_report
 from buildperm.workflow.grant_description import GrantDescription
 from buildperm.workflow.grant_document import GrantDocument
 from buildperm.workflow.grant_inventory import GrantTable, tables
@@ -37,6 +38,7 @@ class GrantOverview:
     changes: Mapping[int, LineChange]  # By line of Cargo.toml.
     without_grants: tuple[tuple[SubjectKind, ...], ...]  # What crates without any have.
     is_asked: bool  # The user named crates.
+    policy: Policy
 
     @classmethod
     def of(cls, words: Sequence[str], crates: Sequence[str]) -> GrantOverview:
@@ -62,6 +64,7 @@ class GrantOverview:
             blame(workspace.manifest_path, (line for table in found for line in table.lines())),
             tuple(script.subjects for script in view.scripts if script.grants is None),
             is_asked=bool(crates),
+            policy=workspace.policy,
         )
 
     def lines(self) -> Iterator[str]:
@@ -70,13 +73,18 @@ class GrantOverview:
         yield from described.text(self.tables)
         if not self.is_asked:
             yield from _closing(len(self.tables), self.without_grants)
+        if root := root_report.told(self.policy):
+            yield root
 
     def document(self) -> dict[str, object]:
         """Return one document."""
         written = GrantDocument(self.changes, is_asked=self.is_asked)
+        root, image = self.policy.root_digest, self.policy.root_image
         return {
             "version": VERSION,
             "manifest": str(self.manifest),
+            **({"root": root} if root else {}),
+            **({"root_image": image} if image else {}),
             "crates": [written.table(table) for table in self.tables],
             "without_grants": len(self.without_grants),
         }

@@ -23,7 +23,7 @@ from buildperm.report.html_page import (
     ReportPage,
 )
 from buildperm.report.text import count
-from buildperm.workflow import evidence
+from buildperm.workflow import evidence, root_report
 from buildperm.workflow.crate_chapters import ChapterWriter
 from buildperm.workflow.evidence import Evidence
 from buildperm.workflow.grant_inventory import GrantTable, tables
@@ -152,10 +152,15 @@ def _make(
     )
     keys = {each.script.key for each in seen}
     severity = min((each.severity for each in accounts), key=lambda one: one.rank)
+    policy = view.workspace.policy
     return ReportPage(
         workspace=view.workspace.name,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        source=_source(seen, len(wanted) - len(seen), reported),
+        source=" ".join(
+            filter(
+                None, (_source(seen, len(wanted) - len(seen), reported), root_report.told(policy))
+            )
+        ),
         verdict=overall_verdict(chapters, accounts),
         severity=severity,
         figures=tuple(key_figures(accounts)),

@@ -89,6 +89,14 @@ def unpack(archive: Path, folder: Path, wanted: str) -> int:
     return ExitCode.OK
 
 
+def told(policy: Policy) -> str:
+    """Say what build scripts see as the system; empty where that is the machine's."""
+    if not policy.root_digest:
+        return ""
+    image = f", of the image `{policy.root_image}`," if policy.root_image else ""
+    return f"Build scripts see the root `{policy.root_digest}`{image} in place of the system here."
+
+
 def _policy(start: Path) -> Policy | None:
     """Return what the nearest Cargo.toml above says that names a root; None where none does.
 

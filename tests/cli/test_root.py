@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -386,6 +388,36 @@ def test_granted_hosts_are_looked_up_outside_of_the_root(tmp_path: Path, root: S
         server.shutdown()
     assert ended.returncode == 0, ended.stderr
     assert _made(workspace).endswith("from outside")
+
+
+def test_a_build_in_an_unpacked_image_is_learnt_and_held(
+    workspace: Path, root: SmallRoot, tmp_path: Path
+) -> None:
+    """From the image on, with nothing but what the commands print."""
+    told = io.BytesIO()
+    with tarfile.open(fileobj=told, mode="w") as archive:
+        archive.add(root.folder, ".")
+    image = layout(tmp_path / "image", told.getvalue())
+    made = buildperm("root", "unpack", str(image), "unpacked", folder=tmp_path)
+    assert made.returncode == 0, made.stderr
+    named, wanted = (each.partition('"')[2][:-1] for each in made.stdout.splitlines())
+    shutil.rmtree(root.folder)
+    manifest = workspace / "Cargo.toml"
+    lines = f'root = "{tmp_path}/unpacked"\n{made.stdout}'
+    manifest.write_text(re.sub(r"root = .*\nroot-digest = .*\n", lines, manifest.read_text()))
+    learnt = buildperm(*LEARN, folder=workspace)
+    assert (learnt.returncode, "run only-here" in learnt.stderr) == (3, True), learnt.stderr
+    _grant(workspace)
+    held = buildperm(*CI, folder=workspace)
+    assert held.returncode == 0, held.stderr
+    assert _made(workspace) == _SEEN
+    shown = buildperm("show", folder=workspace)
+    page = buildperm("report", "--html", "-o", "-", folder=workspace)
+    for ended in (shown, page):
+        assert wanted in ended.stdout, ended.stderr
+        assert named in ended.stdout
+    document = json.loads(buildperm("show", "--format", "json", folder=workspace).stdout)
+    assert (document["root"], document["root_image"]) == (wanted, named)
 
 
 def test_doctor_says_whether_the_root_can_be_used(
