@@ -215,7 +215,12 @@ class RunInputs:
             about = os.lstat(place)
             text = os.readlink(place) if stat.S_ISLNK(about.st_mode) else b""
         except OSError as error:
-            if error.errno in _ABSENT:
+            if error.errno == ENOTDIR and not own:  # What is in the way decides what is said.
+                above = place.rpartition(b"/")[0]
+                about_above = self._about(above)
+                if about_above is not None:
+                    self._add_look(above, about_above)
+            elif error.errno in _ABSENT:
                 if not own:
                     self._add(ABSENT, place)
             else:
@@ -394,8 +399,10 @@ def _compared(
             try:
                 os.lstat(path)
             except OSError as error:
-                if error.errno in _ABSENT:
+                if error.errno == ENOENT:
                     return ""
+                if error.errno == ENOTDIR:
+                    return "lies below what is no folder now"
                 raise
             return THERE_NOW
         case "link":
@@ -526,15 +533,23 @@ def listing(path: bytes, *, is_ordered: bool = True) -> str | OSError:
     """Return the digest of what a folder lists: names, what kind each is, and in which order."""
     try:
         with os.scandir(path) as entries:
-            names = [
-                (each.name, b"l" if each.is_symlink() else b"d" if each.is_dir() else b"f")
-                for each in entries
-            ]
+            names = [(each.name, _listed_kind(each)) for each in entries]
     except OSError as error:
         return error
     return digest.of_parts(
         part for entry in (names if is_ordered else sorted(names)) for part in entry
     )
+
+
+def _listed_kind(entry: os.DirEntry[bytes]) -> bytes:
+    """Return what getdents64(2) says that an entry is."""
+    if entry.is_symlink():
+        return b"l"
+    if entry.is_dir(follow_symlinks=False):
+        return b"d"
+    if entry.is_file(follow_symlinks=False):
+        return b"f"
+    return b"%o" % stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode)
 
 
 def _said_by_kernel(path: bytes) -> str | OSError:

@@ -28,7 +28,10 @@ def place(tmp_path: Path) -> Path:
     for folder in ("include", "out", "bin", "versions/1", "versions/2"):
         (top / folder).mkdir(parents=True)
     (top / "include/a.h").write_text("one")
+    (top / "include/c.h").write_text("")
     (top / "looked").write_text("at")
+    (top / "way").write_text("")
+    (top / "empty").mkdir()
     (top / "bin/back").symlink_to("../looked/../include")
     for version in "12":
         (top / f"versions/{version}/data").write_text("same in both")
@@ -55,6 +58,8 @@ def collected(place: Path) -> RunInputs:
     inputs.add_looked(at + b"/versions/../bin/back")
     inputs.add_looked(at + b"/absent/deep")
     inputs.add_looked(at + b"/include/b.h")
+    inputs.add_looked(at + b"/way/below")
+    inputs.add_looked(at + b"/empty/below")
     inputs.add_executed(at + b"/tool")
     inputs.add_executed(at + b"/bin/gone")
     inputs.add_opened(at + b"/out/own")
@@ -100,6 +105,16 @@ def _made(path: Path) -> None:
     path.mkdir()
 
 
+def _piped(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _blocked(folder: Path) -> None:
+    folder.rmdir()
+    folder.write_text("")
+
+
 CHANGES: dict[str, Callable[[Path], object]] = {
     "another content of the same size, dated back": lambda at: _replace(at / "include/a.h", "two"),
     "more content": lambda at: (at / "include/a.h").write_text("longer"),
@@ -116,6 +131,9 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a folder instead of a link": lambda at: _unlinked(at / "current", at / "versions/1"),
     "a larger file that was looked at": lambda at: (at / "looked").write_text("larger"),
     "an interpreter behind a link": lambda at: _relink(at / "sh", "looked"),
+    "a pipe instead of a file that was listed": lambda at: _piped(at / "include/c.h"),
+    "nothing where a file was in the way": lambda at: (at / "way").unlink(),
+    "a file in the way of a name that was not there": lambda at: _blocked(at / "empty"),
     "another interpreter": lambda at: (at / "interpreter").write_text("x"),
 }
 
