@@ -13,6 +13,7 @@ import os
 
 from buildperm.cache import digest
 from buildperm.tracer.notation import encode
+from buildperm.tracer.recorder.location import open_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _name(path: bytes, signature: Sequence[int]) -> str:
 
 def _read(path: bytes) -> dict[str, str]:
     try:
-        with open(path, "rb") as file:
+        with open(open_regular_file(path), "rb") as file:
             told = json.loads(file.read(_MOST_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import os
 import stat
+from errno import EPERM
 
 from buildperm.cache import blob_form, digest, kept_result
+from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder.location import open_regular_file
 
 TYPE_CHECKING = False
@@ -73,22 +75,22 @@ class FolderStore:
             OSError: It cannot be made.
         """
         self.folder = folder + _FORMAT
+        self._is_closed = False  # Nobody else reaches what is in it.
         for path in (folder, self.folder, self.folder + b"/results", self.folder + b"/blobs"):
-            try:
-                os.mkdir(path, 0o700)
-            except FileExistsError:
-                pass
+            _make(path)
             about = os.lstat(path)
-            if not stat.S_ISDIR(about.st_mode):
-                raise StoreError("is no folder")
-            if about.st_uid != os.geteuid() or about.st_mode & 0o022:
-                raise StoreError("belongs to somebody else, or others may write there")
+            if why := _why_not_own(about):
+                raise StoreError(why)
+            self._is_closed |= not about.st_mode & 0o011
 
     def results(self, key: str) -> list[tuple[str, KeptResult]]:
         """See `ResultStore`; what cannot be read is left out."""
         found = []
         for path in self._paths_below(key):
             try:
+                about = os.lstat(path)
+                if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid():
+                    continue
                 with open(open_regular_file(path), "rb") as file:
                     content = file.read(_MOST_RESULT + 1)
                 result = kept_result.load(content)
@@ -111,8 +113,7 @@ class FolderStore:
         """See `ResultStore`."""
         if not digest.is_one(key) or not _NAME.issuperset(name):
             raise ValueError("not a name of a result")
-        folder = self._folder(b"results", key)
-        os.makedirs(folder, 0o700, exist_ok=True)
+        folder = self._made_folder(b"results", key)
         _write(folder + b"/" + name.encode() + b".json", result.dump())
 
     def remove(self, key: str, name: str) -> None:
@@ -133,7 +134,9 @@ class FolderStore:
 
     def blob(self, named: str, size: int) -> bytes:
         """See `ResultStore`."""
-        with open(open_regular_file(self._folder(b"blobs", named)), "rb") as file:
+        path = self._folder(b"blobs", named)
+        self._check(os.path.dirname(path))
+        with open(open_regular_file(path), "rb") as file:
             raw = file.read(size + 2)  # One byte more than is packed: see `blob_form.packed`.
         return blob_form.unpacked(raw, named, size)
 
@@ -142,9 +145,10 @@ class FolderStore:
         named = digest.of(content)
         path = self._folder(b"blobs", named)
         try:
+            self._check(os.path.dirname(path))
             os.utime(path)  # It is in use: a blob that no result names is removed when it is old.
         except OSError:
-            os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+            self._made_folder(b"blobs", named)
             _write(path, blob_form.packed(content))
         return named
 
@@ -184,10 +188,54 @@ class FolderStore:
         text = named.encode()
         return self.folder + b"/" + what + b"/" + text[:2] + b"/" + text
 
+    def _made_folder(self, what: bytes, named: str) -> bytes:
+        """Make the folder above that of `named`; return the latter.
+
+        Raises:
+            OSError: It cannot be made, or is not ours.
+        """
+        folder = self._folder(what, named)
+        above = os.path.dirname(folder)
+        _make(above)
+        self._check(above)
+        if what == b"results":
+            _make(folder)
+            self._check(folder)
+        return folder
+
+    def _check(self, path: bytes) -> None:
+        """Make sure that nobody else has made a folder of the store, or what is in it.
+
+        Raises:
+            OSError: Somebody may have, it is a link, or it is not there.
+        """
+        if why := _why_not_own(os.lstat(path), is_closed=self._is_closed):
+            raise PermissionError(EPERM, f"`{encode(path)}` {why}")
+
     def _paths_below(self, key: str) -> list[bytes]:
         folder = self._folder(b"results", key)
+        try:
+            self._check(os.path.dirname(folder))
+            self._check(folder)
+        except OSError:
+            return []
         names = _listed(folder)
         return [folder + b"/" + name for name in names if name.endswith(b".json")]
+
+
+def _why_not_own(about: os.stat_result, *, is_closed: bool = False) -> str:
+    if not stat.S_ISDIR(about.st_mode):
+        return "is no folder"
+    if about.st_uid != os.geteuid() or (about.st_mode & 0o022 and not is_closed):
+        return "belongs to somebody else, or others may write there"
+    return ""
+
+
+def _make(folder: bytes) -> None:
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass
 
 
 def _listed(folder: bytes) -> list[bytes]:

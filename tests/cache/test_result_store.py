@@ -284,3 +284,66 @@ def test_too_many_files_are_not_kept(
 
     with pytest.raises(NotKeptError, match="more than 2 files"):
         OutputTaker(store, PathTokens({})).take(str(tmp_path).encode())
+
+
+def _linked(path: Path) -> None:
+    path.rename(path.with_name("aside"))
+    path.symlink_to("aside")
+
+
+def _opened(path: Path) -> None:
+    path.chmod(0o777)
+
+
+def _given_away(path: Path) -> None:
+    os.chown(path, 65534, 65534)
+
+
+BAD = [_linked, _opened, *([_given_away] if os.geteuid() == 0 else [])]
+
+
+@pytest.mark.parametrize("spoil", BAD)
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_folder_in_it_that_is_not_ours_is_not_used(
+    tmp_path: Path, spoil: Callable[[Path], None], depth: int
+) -> None:
+    top = tmp_path / "store/1"
+    for folder in (top, top / "results", top / "blobs"):
+        folder.mkdir(0o755, parents=True)
+    (tmp_path / "store").chmod(0o755)
+    store = FolderStore(os.fsencode(tmp_path / "store"))
+    named = store.put_blob(b"text")
+    store.put(KEY, "1", result())
+    assert store.results(KEY)
+    assert store.blob(named, 4) == b"text"
+
+    spoil([top / "results" / KEY[:2] / KEY, top / "results" / KEY[:2]][depth])
+    spoil(top / "blobs" / named[:2])
+
+    assert not store.results(KEY)
+    assert not list(store.every())
+    with pytest.raises(OSError, match=r"no folder|belongs"):
+        store.put(KEY, "2", result())
+    with pytest.raises(OSError, match=r"no folder|belongs"):
+        store.blob(named, 4)
+    with pytest.raises(OSError, match=r"no folder|belongs"):
+        store.put_blob(b"text")
+
+
+def test_a_result_that_is_a_link_or_not_ours_is_not_read(store: FolderStore) -> None:
+    store.put(KEY, "1", result())
+    (path,) = Path(store.folder.decode()).glob("results/*/*/1.json")
+    assert store.results(KEY)
+
+    _linked(path)
+
+    assert not store.results(KEY)
+
+
+def test_folders_that_are_open_to_a_group_below_a_closed_one_are_fine(store: FolderStore) -> None:
+    store.put(KEY, "1", result())
+    (path,) = Path(store.folder.decode()).glob("results/*/*")
+    path.chmod(0o775)
+
+    assert store.results(KEY)
+    store.put(KEY, "2", result())
