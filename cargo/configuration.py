@@ -61,6 +61,7 @@ class Configuration:
     """By triple, `links` of the packages whose build scripts `[target.TRIPLE.LINKS]` replaces."""
     profiles: frozenset[str] = frozenset()  # Names of those that are set or defined.
     builds_std: bool = False  # The standard library is built anew, in a Cargo that can.
+    chosen: frozenset[str] = frozenset()  # Names of variables that `[env]` sets.
     unclear: tuple[str, ...] = ()  # Values of `--config` that only Cargo understands, if anybody.
 
 
@@ -102,6 +103,7 @@ def read(
         replaced=_replaced([*given, *files]),
         profiles=_profiles([*given, *files]),
         builds_std=_builds_std([*given, *files], environment),
+        chosen=_chosen([*given, *files]),
         unclear=tuple(argument for argument, layers in understood.items() if layers is None),
     )
 
@@ -353,6 +355,11 @@ def _aliases(layers: Sequence[_Layer], environment: Mapping[str, str]) -> frozen
     mark = "CARGO_ALIAS_"
     named |= {name[len(mark) :].lower() for name in environment if name.startswith(mark)}
     return frozenset(named)
+
+
+def _chosen(layers: Sequence[_Layer]) -> frozenset[str]:
+    tables = (layer.settings.get("env") for layer in layers)
+    return frozenset(name for table in tables if isinstance(table, dict) for name in table)
 
 
 def _profiles(layers: Sequence[_Layer]) -> frozenset[str]:

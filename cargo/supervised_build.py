@@ -20,6 +20,7 @@ from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.sandbox import compile_filter
 from buildperm.sandbox.linux_requirement import require_linux
 from buildperm.tracer import syscall_numbers
+from buildperm.tracer.notation import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -90,6 +91,8 @@ class SupervisedBuild:
             self.session["cache"] = result_folder.described(
                 policy.cache_store.keys if policy.cache_store else ()
             )
+            chosen = sorted(encode(os.fsencode(name)) for name in project.configuration.chosen)
+            self.session["cache"]["chosen"] = chosen
         self._compiling = compile_session.make(
             self.session, project, policy, self.mode, self.target
         )

@@ -94,6 +94,7 @@ if TYPE_CHECKING:
         folder: bytes  # Of the store; no script can write there.
         machine: str  # Digest of what scripts learn of the machine without opening anything.
         by: str  # Who records.
+        chosen: NotRequired[list[str]]  # Variables that Cargo's configuration sets, in notation.
         again: NotRequired[list[str]]  # Keys of results that are made again, and compared.
         restores: NotRequired[bool]  # Left out: True. Else they are only kept.
 

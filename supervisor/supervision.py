@@ -183,7 +183,12 @@ class ScriptSupervisor(TreeSupervisor):
         if "cache" in session:
             from buildperm.supervisor import caller_traces  # Off unless it is asked for.
 
-            self._environ = caller_traces.left_out(self._environ, os.getcwdb())
+            chosen = [
+                *session["cache"].get("chosen", ()),
+                *package["env"],
+                *package["deny"].get("env", []),
+            ]
+            self._environ = caller_traces.left_out(self._environ, os.getcwdb(), chosen)
         run = self._run_of(session, package, manifest_dir, program)
         places = run.places
         try:

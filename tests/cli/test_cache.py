@@ -239,6 +239,23 @@ def test_a_script_sees_no_caller_where_results_are_kept(tmp_path: Path) -> None:
     assert shown == f'Some("{said}") None None None None Some("k") None '
 
 
+def test_a_script_sees_what_was_set_or_granted_by_name(tmp_path: Path) -> None:
+    read = "let of = |name| std::env::var(name).unwrap_or_default();"
+    body = f'{read} let made = format!("{{}} {{}} {{}}", of("COLUMNS"), of("LINES"), of("SHLVL"));'
+    grants = '[workspace.metadata.buildperm.crates.sample]\nenv = ["COLUMNS"]\n'
+    build = Build(tmp_path, body + WRITE, grants)
+    (build.workspace / ".cargo").mkdir()
+    (build.workspace / ".cargo/config.toml").write_text(
+        '[env]\nLINES = { value = "77", force = true }\n'
+    )
+    build.twice(COLUMNS="50", SHLVL="3")
+
+    assert build.ci(COLUMNS="50", SHLVL="4") == "restored", build.why
+    assert build.made()["made"][1] == b"50 77 "
+    assert build.ci(COLUMNS="51", SHLVL="4") == "kept", build.why
+    assert build.made()["made"][1] == b"51 77 "
+
+
 def test_a_variable_that_is_withheld_by_now_is_asked_for_in_vain(tmp_path: Path) -> None:
     body = 'let made = if std::env::var("SOME_TOKEN").is_ok() { "1" } else { "0" };'
     build = Build(tmp_path, body + WRITE)

@@ -15,6 +15,14 @@ def test_what_tells_of_the_caller_is_left_out() -> None:
     assert left_out({}, b"/here") == {b"PWD": b"/here"}
 
 
+def test_what_somebody_has_said_something_about_stays_as_it_is() -> None:
+    given = {b"PWD": b"/a", b"COLUMNS": b"80", b"LINES": b"5", b"MAKEFLAGS": b"w -j4"}
+
+    assert left_out(given, b"/here", ["COLUMNS"]) == {b"PWD": b"/here", b"COLUMNS": b"80"}
+    assert left_out(given, b"/here", ["PWD", "MAKE*"]) == {b"PWD": b"/a", b"MAKEFLAGS": b"w -j4"}
+    assert left_out(given, b"/here", ["**"]) == given
+
+
 @pytest.mark.parametrize("value", [b"", b"w", b" -j4 --jobserver-auth=3,4", b"w -j --jobs 4"])
 def test_make_that_was_told_nothing_is_left_out(value: bytes) -> None:
     assert left_out({b"MAKEFLAGS": value}, b"/") == {b"PWD": b"/"}
