@@ -27,6 +27,7 @@ from buildperm.cache.kept_result import (
     KeptResult,
 )
 from buildperm.cache.known_digests import KnownDigests
+from buildperm.cache.moved_inputs import MovedInputs, goes_by, is_as_deep
 from buildperm.cache.output_copy import NotKeptError, put_back, told
 from buildperm.cache.path_tokens import PathTokens
 from buildperm.cache.result_store import FolderStore, StoreError
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from buildperm.cache.result_store import ResultStore
-    from buildperm.cache.run_inputs import Input, InputComparison
+    from buildperm.cache.run_inputs import InputComparison
     from buildperm.supervisor.run import Run
     from buildperm.supervisor.streams import Streams
     from buildperm.supervisor.tree_supervision import EndedRun
@@ -215,8 +216,8 @@ class CachedRun:
             elsewhere = [
                 place
                 for place in sorted({*places, *result.places})
-                if place not in result.free
-                and result.places.get(place) != encode(places.get(place, b""))
+                if result.places.get(place) != encode(places.get(place, b""))
+                and not self._is_free(result, place)
             ]
             held = [place for place in result.bound if place in elsewhere]
             if result.state == UNSTABLE:
@@ -242,6 +243,13 @@ class CachedRun:
         if not self._why and not self._near:
             self._why.append("nothing is kept of a run that began like this one")
         self._prepare()
+
+    def _is_free(self, result: KeptResult, place: str) -> bool:
+        """Tell whether the same came of it wherever a place was."""
+        if place not in result.free:
+            return False
+        then, here = decode(result.places.get(place, "")), self._run.places.get(place, b"")
+        return is_as_deep(then, here) or not goes_by(result.inputs, place)
 
     def _note_known(self, result: KeptResult, compared: InputComparison) -> None:
         """Note the latest of those results whose inputs are most like what there is now."""
@@ -447,13 +455,17 @@ class CachedRun:
             if made.made_s - known.made_s < _APART_S + made.took_ns / 1e9:
                 why = "it ran a moment ago, and has to be seen to do the same later"
             elif known.content() == made.content():
+                joined = MovedInputs(known.inputs, made.inputs, self._moved(known))
+                if near.elsewhere and joined.unexplained:
+                    continue  # It does something else elsewhere, though the same came of it.
                 known.state = CONFIRMED
+                known.times_free |= joined.times
                 known.times_free |= near.times()
                 if near.dated:
                     known.seen_s.append(made.made_s)
                 known.free = sorted({*known.free, *near.elsewhere})
                 known.bound = sorted({*known.bound, *made.bound})
-                known.inputs = _union(known.inputs, made.inputs)
+                known.inputs = joined.inputs
                 self._store.put(self.key, near.name, known)
                 is_filed = True
             elif not near.elsewhere:  # The time of a file may be why, or the clock, or chance.
@@ -463,6 +475,15 @@ class CachedRun:
         if not is_filed and not why:
             self._store.put(self.key, f"{time.time_ns():x}-{os.getpid():x}", made)
         return "" if is_filed else why
+
+    def _moved(self, known: KeptResult) -> dict[str, tuple[bytes, bytes]]:
+        """Return the places that are others than those of a result: where each was, and is."""
+        both = {
+            name: (decode(known.places[name]), here)
+            for name, here in self._run.places.items()
+            if name in known.places
+        }
+        return {name: places for name, places in both.items() if places[0] != places[1]}
 
     def why(self) -> str:
         """Say why nothing is restored; empty where nothing speaks against it but one more run."""
@@ -510,12 +531,6 @@ def _why_near(near: _Near) -> str:
 
 def _date(result: KeptResult) -> str:
     return log_text(time.strftime("%Y-%m-%d", time.gmtime(result.made_s)))
-
-
-def _union(before: list[Input], now: list[Input]) -> list[Input]:
-    """Join the inputs of two runs; both were compared with the same files."""
-    every = {(str(each[0]), str(each[1])): each for each in (*before, *now)}
-    return [every[key] for key in sorted(every)]
 
 
 def difference(before: KeptResult, now: KeptResult) -> str:

@@ -295,6 +295,26 @@ def test_a_grant_that_has_changed_is_not_missed(seen: Build) -> None:
         manifest.write_text(text)
 
 
+def test_what_lies_beside_a_workspace_is_not_missed_in_a_third_one(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    body = 'let made = std::path::Path::new("../../.marker").exists().to_string();'
+    build = Build(tmp_path / "a", body + WRITE)
+    build.twice()
+    outcomes, made = [], []
+    for name in ("b", "c", "d"):
+        other = object.__new__(Build)
+        other.workspace, other.cache = tmp_path / name / "ws", build.cache
+        ignored = shutil.ignore_patterns("target")
+        shutil.copytree(build.workspace, other.workspace, ignore=ignored)
+        if name == "d":
+            (tmp_path / "d/.marker").write_text("")
+        outcomes.append(other.ci())
+        made.append(other.made()["made"][1])
+
+    assert outcomes == ["kept", "restored", "kept"]
+    assert made == [b"false", b"false", b"true"]
+
+
 def test_another_number_of_jobs_changes_nothing(seen: Build) -> None:
     assert seen.ci("--", "build", "-j", "1") == "restored"
 
