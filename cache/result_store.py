@@ -248,6 +248,13 @@ def _listed(folder: bytes) -> list[bytes]:
 def _write(path: bytes, content: bytes) -> None:
     new = path + b".%d.new" % os.getpid()
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(new, flags, 0o600), "wb") as file:
-        file.write(content)
-    os.rename(new, path)
+    try:
+        with open(os.open(new, flags, 0o600), "wb") as file:
+            file.write(content)
+        os.rename(new, path)
+    except OSError:
+        try:
+            os.unlink(new)  # A full disk is not filled further.
+        except OSError:
+            pass
+        raise

@@ -413,7 +413,10 @@ class CachedRun:
         took_ns, made_s = ended.writer.duration_ns(), int(time.time())
         known = KnownDigests(self._store.folder + _DIGESTS)
         why, inputs = why_not_kept(ended, verdict, self.tokens, self.began_ns, known)
-        known.save()
+        try:
+            known.save()
+        except OSError:
+            pass  # The next run reads these files again.
         why = why or result_taking.why_not(run, streams, verdict, told_more)
         if why:
             return why

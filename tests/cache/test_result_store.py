@@ -347,3 +347,15 @@ def test_folders_that_are_open_to_a_group_below_a_closed_one_are_fine(store: Fol
 
     assert store.results(KEY)
     store.put(KEY, "2", result())
+
+
+def test_what_cannot_be_written_leaves_nothing(store: FolderStore) -> None:
+    store.put(KEY, "1", result())
+    (target,) = Path(store.folder.decode()).glob("results/*/*")
+    (target / "2.json/x").mkdir(parents=True)
+
+    with pytest.raises(OSError, match="directory"):
+        store.put(KEY, "2", result())
+
+    assert not list(Path(store.folder.decode()).rglob("*.new"))
+    assert [name for name, _ in store.results(KEY)] == ["1"]
