@@ -1,6 +1,6 @@
 """Where results are kept: a protocol, and the one store that there is, a folder of the user's.
 
-    FOLDER/1/results/KE/KEY/NAME.json   one result: see kept_result
+    FOLDER/1/results/KE/KEY/NAME.json   one result, compressed: see kept_result
     FOLDER/1/blobs/DI/DIGEST            a file or a text, compressed
 
 Whatever is written is written beside and renamed, so several builds can be at it. Whatever is read
@@ -93,7 +93,7 @@ class FolderStore:
                     continue
                 with open(open_regular_file(path), "rb") as file:
                     content = file.read(_MOST_RESULT + 1)
-                result = kept_result.load(content)
+                result = kept_result.load(blob_form.text(content, _MOST_RESULT))
             except (OSError, ValueError):
                 continue
             found.append((os.fsdecode(os.path.basename(path))[: -len(".json")], result))
@@ -114,7 +114,7 @@ class FolderStore:
         if not digest.is_one(key) or not _NAME.issuperset(name):
             raise ValueError("not a name of a result")
         folder = self._made_folder(b"results", key)
-        _write(folder + b"/" + name.encode() + b".json", result.dump())
+        _write(folder + b"/" + name.encode() + b".json", blob_form.packed(result.dump()))
 
     def remove(self, key: str, name: str) -> None:
         """Remove a result, if it is there; its blobs may be those of others as well.

@@ -141,7 +141,9 @@ def test_a_hostile_result_is_not_read(store: FolderStore, fields: dict[str, obje
     store.put(KEY, "1", result(left=[FILE]))
     assert len(store.results(KEY)) == 1
     path = next(Path(store.folder.decode()).glob("results/*/*/1.json"))
-    said = json.loads(path.read_bytes())
+    said = json.loads(result(left=[FILE]).dump())
+    path.write_text(json.dumps(said))
+    assert len(store.results(KEY)) == 1
 
     path.write_text(json.dumps({**said, **fields}))
 
@@ -359,3 +361,30 @@ def test_what_cannot_be_written_leaves_nothing(store: FolderStore) -> None:
 
     assert not list(Path(store.folder.decode()).rglob("*.new"))
     assert [name for name, _ in store.results(KEY)] == ["1"]
+
+
+def test_a_result_is_compressed_and_one_that_is_not_is_read(store: FolderStore) -> None:
+    made = result(inputs=[["absent", f"/usr/include/{number}"] for number in range(200)])
+    store.put(KEY, "1", made)
+    (path,) = Path(store.folder.decode()).glob("results/*/*/1.json")
+    packed = path.read_bytes()
+    path.with_name("2.json").write_bytes(made.dump())
+
+    assert len(packed) < len(made.dump()) / 4
+    assert [each.dump() for _, each in store.results(KEY)] == [made.dump(), made.dump()]
+
+    path.write_bytes(packed[:-10])
+    path.with_name("2.json").write_bytes(b"z" + packed)
+    assert not store.results(KEY)
+
+
+def test_a_result_that_would_become_huge_is_not_unpacked(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = result(inputs=[["absent", f"/usr/include/{number}"] for number in range(200)])
+    store.put(KEY, "1", made)
+    assert store.results(KEY)
+
+    monkeypatch.setattr("buildperm.cache.result_store._MOST_RESULT", len(made.dump()) - 1)
+
+    assert not store.results(KEY)
