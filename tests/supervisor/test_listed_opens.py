@@ -150,3 +150,15 @@ with subprocess.Popen(words, **pipes) as cc:
 
     assert "one of its tools was killed" in killed
     assert ended == ""
+
+
+def test_a_tool_that_is_left_running_ends_with_the_script(filling: Bench) -> None:
+    body = """
+import time
+read, write = os.pipe()
+subprocess.Popen(["cc", "-v", "-E", "-"], stdin=read, stdout=write, stderr=write)
+time.sleep(0.3)
+"""
+    why, _, _ = inputs(filling, body, lists=True)  # It comes back at all.
+
+    assert "left something running" in why

@@ -514,6 +514,8 @@ class Recorder:
                 tid, status = os.waitpid(-1, WALL)
                 if status & 0xFF == 0x7F:
                     kill(tid)
+                    if status >> 16 == ptrace.EVENT_EXIT:
+                        request(CONT, tid, None, None)  # Who is dying gets no other SIGKILL.
                     if tid not in self._threads:
                         self._tree.add_unreported(tid)
                 else:
@@ -543,6 +545,11 @@ class Recorder:
                 if status >> 16 == ptrace.EVENT_EXEC:
                     stopped.add(ptrace.event_message(tid))  # Gone: its call has ended as `tid`.
                 calling -= stopped
+                if status >> 16 == ptrace.EVENT_EXIT:
+                    # Only its end is left, which another thread that executes something waits for.
+                    process = self._threads.get(tid) or self._tree.add_unreported(tid)
+                    self._at_exit_event(tid, process)
+                    continue
                 if status & 0xFF == 0x7F:
                     stops.append((tid, status))
                     continue
@@ -567,8 +574,6 @@ class Recorder:
             self._syscalls.at_exit_stop(tid)
         elif status >> 16 == ptrace.EVENT_EXEC:
             self._at_exec_stop(tid)
-        elif status >> 16 == ptrace.EVENT_EXIT and tid in self._threads:
-            self._at_exit_event(tid, self._threads[tid])
         elif tid not in self._threads:
             self._tree.add_unreported(tid)
 
