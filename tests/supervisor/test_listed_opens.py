@@ -100,6 +100,25 @@ os.symlink(package + "/include", "led")
 compiled(package + "/part.c", "-I" + out + "/led")
 os.remove("led")
 """,
+    "moved folder": """
+os.mkdir("at")
+os.makedirs("a/b/c")
+words = ["cc", "-v", "-E", "-"]
+pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+with subprocess.Popen(words, cwd="at", **pipes) as cc:
+    while b"End of search list" not in cc.stderr.readline():
+        pass
+    os.rename("at", "a/b/c/at")
+    up = os.path.relpath(package, out + "/a/b/c/at")
+    cc.stdin.write(b'#include "%s/include/part.h"\\nint x = PART;\\n' % up.encode())
+    assert b"int x = 1;" in cc.communicate()[0]
+shutil.rmtree("a")
+""",
+    "moved file": """
+open("a.c", "w").close()
+os.rename("a.c", "b.c")
+compiled(package + "/part.c", "b.c", "-I" + package + "/include")
+""",
     "archive and link": """
 compiled(package + "/part.c", "-I" + package + "/include")
 assert run("ar", "rcs", "libpart.a", "part.o").returncode == 0
@@ -130,7 +149,7 @@ def test_what_is_listed_is_what_would_be_seen(filling: Bench, body: str) -> None
     assert (why_seen, why_listed) == ("", "")
     assert len(seen) > 20
     assert listed == seen
-    if body in ("a compiler", "relative", "gone folder"):
+    if body in ("a compiler", "relative", "gone folder", "moved file"):
         assert opens_left < opens_seen / 4  # The others make links, or run something else.
 
 

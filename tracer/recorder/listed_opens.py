@@ -16,6 +16,7 @@ the same when it is read, so
 
 - relative paths stop from the first chdir(2) of the process on;
 - all stops once a link is made that may lead elsewhere: what went through it could not be told;
+- all stops once a folder is moved: it may be the current one, from which `..` leads elsewhere then;
 - a run is not kept in which processes share their current folder.
 
 Part of the supervisor: standard library only, nothing heavy.
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 
 from buildperm.tracer.recorder import (
     light_opens,
@@ -38,7 +40,7 @@ from buildperm.tracer.recorder import (
 from buildperm.tracer.recorder.brokered import Substitute
 from buildperm.tracer.recorder.light_opens import AtEntry, LightOpens, Patched, write
 from buildperm.tracer.recorder.process_tree import SIGKILL, kill
-from buildperm.tracer.syscall_table import WRITING_FLAGS, ExecutionLayout, of
+from buildperm.tracer.syscall_table import WRITING_FLAGS, ChangeLayout, ExecutionLayout, of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ _KILLED = "one of its tools was killed"
 _INCOMPLETE = "one of its tools has not told all that it asked for"
 _SHARED = "its processes share their current folder"
 _DEVICES = frozenset((b"full", b"null", b"random", b"urandom", b"zero"))
+_WITH_FLAGS = "renameat2"
+_MOVING = ("rename", "renameat", _WITH_FLAGS)
 _OF_PROCESSES = (b"self", b"thread-self")
 
 
@@ -231,6 +235,8 @@ class ListedOpens(LightOpens):
                 made[number] = self._executing(known[number])
             elif name in ("symlink", "symlinkat") and number in known:
                 made[number] = self._linking(known[number])
+            elif name in _MOVING and number in known:
+                made[number] = self._moving(known[number], of(ChangeLayout)[name])
             elif name == "clone":
                 made[number] = self._at_clone, lambda *_: None
         return made
@@ -295,6 +301,23 @@ class ListedOpens(LightOpens):
             # Another thread could change the text before the kernel reads it.
             if not is_beside or len(process.threads) > 1:
                 self._end()
+            return begin(tid, process, syscall)
+
+        return on_entry, end
+
+    def _moving(self, handler: Handler, layout: ChangeLayout) -> Handler:
+        begin, end = handler
+        start_at, path_at = (index + 1 for index in layout.other)
+
+        def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
+            if not self._is_over:
+                start = syscall[start_at] if start_at else location.AT_FDCWD
+                path = memory.c_string(tid, syscall[path_at]) or b""
+                path = location.absolute(process.pid, tid, start, path)
+                # Another thread could change the text. renameat2(2) may exchange the two.
+                is_sure = len(process.threads) == 1 and _flags(syscall, layout) == 0
+                if not is_sure or _may_be_folder(process.pid, path):
+                    self._end()
             return begin(tid, process, syscall)
 
         return on_entry, end
@@ -368,6 +391,21 @@ def _read(pid: int, address: int, size: int) -> bytes:
     if len(found) != size:
         raise ValueError("less than there should be")
     return found
+
+
+def _flags(syscall: SyscallInfo, layout: ChangeLayout) -> int:
+    """Return the flags of renameat2(2); the other calls have none, and anything in their place."""
+    return syscall[5] if layout is of(ChangeLayout)[_WITH_FLAGS] else 0
+
+
+def _may_be_folder(pid: int, path: bytes) -> bool:
+    """Tell whether what a process is about to move is a folder, or nobody can say."""
+    if not path.startswith(b"/") or path.startswith((b"/proc/", b"/dev/")):
+        return True  # The latter means something else here.
+    try:
+        return stat.S_ISDIR(os.lstat(b"/proc/%d/root%b" % (pid, path)).st_mode)
+    except (OSError, ValueError):
+        return True
 
 
 def _is_plain(path: bytes) -> bool:
