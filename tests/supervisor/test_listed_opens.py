@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -11,6 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildperm.policy.presets import PRESETS
+from buildperm.tracer.recorder import listed_opens, path_list
+from buildperm.tracer.recorder.asked_paths import AskedPaths
+from buildperm.tracer.recorder.light_opens import Patched
+from buildperm.tracer.recorder.listed_opens import ListedOpens
+from buildperm.tracer.recorder.open_patch import Patch
+from buildperm.tracer.recorder.process_tree import Process
 from tests.bench import Bench, make_bench
 
 if TYPE_CHECKING:
@@ -181,3 +188,20 @@ time.sleep(0.3)
     why, _, _ = inputs(filling, body, lists=True)  # It comes back at all.
 
     assert "left something running" in why
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_thread_may_be_asking_when_another_loads_a_plugin(threads: int) -> None:
+    memory = ctypes.create_string_buffer(path_list.page(1, b"/p"), path_list.SIZE)
+    asked = AskedPaths()
+    opens = ListedOpens(1, lambda _: True, lambda _: False, b"", asked)
+    process = Process(os.getpid(), os.getpid(), 0, None)
+    process.threads |= set(range(1, threads))
+    patched = Patched(Patch([(0, b"")], [], []), 0)
+    process.light = listed_opens._Listing(patched, ctypes.addressof(memory))
+
+    opens.at_open(process, b"/p/plugin.so", os.O_RDONLY)
+
+    assert process.light is None
+    assert memory.raw[:8] == path_list.WITHOUT_KEY
+    assert bool(asked.reason) == (threads > 1)

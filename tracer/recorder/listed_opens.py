@@ -148,7 +148,8 @@ class ListedOpens(LightOpens):
             return False
         if not super().at_sigtrap(tid, process):
             return False
-        if process.light is None:  # Nothing of it lists from now on.
+        if process.light is None:  # Nothing of it lists from now on, and others' code is there.
+            write(process.pid, light.page, [(0, path_list.WITHOUT_KEY)])
             self._read_list(process.pid, light.page)
         elif isinstance(process.light, Patched):
             process.light = _Listing(process.light, light.page)
@@ -220,6 +221,8 @@ class ListedOpens(LightOpens):
         process.light = None
         write(process.pid, light.page, [(0, path_list.WITHOUT_KEY)])
         self._read_list(process.pid, light.page)
+        if len(process.threads) > 1:  # One may have had the key in its hand, or be forking.
+            self._asked.reason = self._asked.reason or _INCOMPLETE
         if isinstance(light, _ListingEntry):
             try:
                 light_opens.take_out(process.pid, light)
