@@ -46,7 +46,14 @@ def filling(request: pytest.FixtureRequest) -> Iterator[Bench]:
     for bench in make_bench("own"):
         rules = [rule.pattern for rule in PRESETS["cc"].rules]
         bench.grants = {
-            "exec": [*rules, "$OUT_DIR/**", "/usr/bin/*make", "/bin/sh", "/usr/bin/*sh"]
+            "exec": [
+                *rules,
+                "$OUT_DIR/**",
+                "/usr/bin/*make",
+                "/bin/sh",
+                "/usr/bin/*sh",
+                "/usr/bin/mv",
+            ]
         }
         bench.light = True
         bench.kept = bench.top / "results"
@@ -123,7 +130,8 @@ shutil.rmtree("a")
 """,
     "moved file": """
 open("a.c", "w").close()
-os.rename("a.c", "b.c")
+os.rename("a.c", "c.c")
+assert run("mv", "c.c", "b.c").returncode == 0
 compiled(package + "/part.c", "b.c", "-I" + package + "/include")
 """,
     "archive and link": """

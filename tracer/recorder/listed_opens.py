@@ -58,7 +58,7 @@ _KILLED = "one of its tools was killed"
 _INCOMPLETE = "one of its tools has not told all that it asked for"
 _SHARED = "its processes share their current folder"
 _DEVICES = frozenset((b"full", b"null", b"random", b"urandom", b"zero"))
-_WITH_FLAGS = "renameat2"
+_WITH_FLAGS, _NOREPLACE = "renameat2", 1  # As mv(1) calls it.
 _MOVING = ("rename", "renameat", _WITH_FLAGS)
 _OF_PROCESSES = (b"self", b"thread-self")
 
@@ -318,7 +318,7 @@ class ListedOpens(LightOpens):
                 path = memory.c_string(tid, syscall[path_at]) or b""
                 path = location.absolute(process.pid, tid, start, path)
                 # Another thread could change the text. renameat2(2) may exchange the two.
-                is_sure = len(process.threads) == 1 and _flags(syscall, layout) == 0
+                is_sure = len(process.threads) == 1 and not _flags(syscall, layout) & ~_NOREPLACE
                 if not is_sure or _may_be_folder(process.pid, path):
                     self._end()
             return begin(tid, process, syscall)
