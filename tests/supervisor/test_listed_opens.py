@@ -210,6 +210,5 @@ def test_a_thread_may_be_asking_when_another_loads_a_plugin(threads: int) -> Non
 
     opens.at_open(process, b"/p/plugin.so", os.O_RDONLY)
 
-    assert process.light is None
     assert memory.raw[:8] == path_list.WITHOUT_KEY
     assert bool(asked.reason) == (threads > 1)
