@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 from buildperm.cargo import workspace_query
 from buildperm.printable import log_text
 from buildperm.sandbox import confined_command
+from buildperm.supervisor import landlock
 
 if TYPE_CHECKING:
+    from buildperm.cargo.compile_rights import CompileRights
     from buildperm.cargo.project import Project
 
 TARGET = "wasm32-wasip1"
@@ -31,6 +34,8 @@ _SYSTEM = (b"/usr", b"/lib", b"/lib64", b"/bin", b"/etc/ld.so.cache", b"/etc/ld.
 _DEVICES = (b"/dev/null", b"/dev/urandom")
 _SECONDS = 300
 _SAID_MOST = 200  # Letters.
+_READ_MOST = 1 << 20  # Bytes of what it says.
+_MODULE_MOST = 64 << 20  # Bytes.
 
 
 class NotCompiledError(Exception):
@@ -58,13 +63,21 @@ class _Crate:
 class ScriptModules:
     """Makes modules of the build scripts of one workspace."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, rights: CompileRights, target: str = TARGET) -> None:
         """Ask Cargo about the graph, as the build was.
+
+        Args:
+            project: The workspace.
+            rights: What compiling may read of it natively: no keys, and nothing of its neighbours.
+            target: The triple to compile for.
 
         Raises:
             BuildpermError: Cargo cannot be asked.
         """
         self._toolchain = project.toolchain
+        self._metadata = project.metadata
+        self._rights = rights
+        self._target = target
         words = ["metadata", "--format-version", "1"]
         words += ["--filter-platform", project.toolchain.host]
         if project.arguments.manifest_path is not None:
@@ -143,45 +156,74 @@ class ScriptModules:
     ) -> Path:
         unique = hashlib.sha256(key.encode()).hexdigest()[:16]
         out = scratch / (f"lib{crate.name}-{unique}.rlib" if kind == "rlib" else "script.wasm")
-        words = [str(self._toolchain.rustc), str(crate.target["src_path"]), "--target", TARGET]
+        rustc = str(self._toolchain.rustc)
+        words = [rustc, str(crate.target["src_path"]), "--target", self._target]
         words += ["--crate-name", crate.name, "--crate-type", kind, "-o", str(out)]
         words += ["--edition", str(crate.target["edition"]), "--cap-lints", "allow"]
         words += ["-C", f"metadata={unique}", "-C", "debuginfo=0", "-L", f"dependency={scratch}"]
         words += ["-C", f"debug-assertions={'on' if kind == 'bin' else 'off'}"]
         for feature in crate.features:
-            words += ["--cfg", f"feature={json.dumps(feature)}"]
+            words += ["--cfg", f"feature={json.dumps(feature, ensure_ascii=False)}"]
         for name, needed in sorted(crate.needs.items()):
             words += ["--extern", f"{name}={made[needed]}"]
         (scratch / "tmp").mkdir(exist_ok=True)
-        sysroot = Path(os.path.realpath(self._toolchain.rustc)).parents[1]
+        # A wrapper may lie anywhere: what is around it is not the tool chain.
+        tools = [os.fsencode(self._toolchain.sysroot), os.fsencode(os.path.realpath(rustc))]
         confined = confined_command.words(
             words,
-            runs=[*_SYSTEM, os.fsencode(sysroot)],
-            reads=[*_DEVICES, b"/proc/self", os.fsencode(crate.folder)],
+            _variables(crate, scratch),
+            runs=[*_SYSTEM, *tools],
+            reads=[*_DEVICES, b"/proc/self", *self._sources(crate)],
             writes=[os.fsencode(scratch), b"/dev/null"],
         )
-        environment = _variables(crate, scratch, os.environ.get("PYTHONPATH", ""))
-        try:
-            ended = subprocess.run(
-                confined,
-                cwd=crate.folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise NotCompiledError("its compiler takes too long") from None
-        if ended.returncode or not out.is_file():
-            said = ended.stderr.decode("utf-8", "replace").splitlines()
-            errors = [line for line in said if line.startswith("error")] or said[-1:]
+        said = scratch / "said"
+        code = _ended(confined, crate.folder, said)
+        if code or not out.is_file():
+            with said.open("rb") as file:
+                lines = file.read(_READ_MOST).decode("utf-8", "replace").splitlines()
+            errors = [line for line in lines if line.startswith("error")] or lines[-1:]
             told = log_text(errors[0])[:_SAID_MOST] if errors else "it said nothing"
             raise NotCompiledError(f"{crate.package['name']} does not compile: {told}")
+        if out.stat().st_size > _MODULE_MOST:
+            raise NotCompiledError(
+                f"{crate.package['name']} has more than {_MODULE_MOST >> 20} MiB"
+            )
         return out
 
+    def _sources(self, crate: _Crate) -> list[bytes]:
+        """Name what compiling a crate may read besides the tool chain."""
+        package = self._metadata.packages.get(crate.package["id"])
+        if package is None:
+            raise NotCompiledError("Cargo does not say what it is made of")
+        if package.source:  # It was published, with all that is in it.
+            return [os.fsencode(crate.folder)]
+        own = self._rights.own(package)
+        return [path for path, allowed in own.rights.items() if allowed & landlock.READ_FILE]
 
-def _variables(crate: _Crate, scratch: Path, modules: str) -> dict[str, str]:
+
+def _ended(command: Sequence[str], folder: Path, said: Path) -> int:
+    """Run a compiler and what it starts, with no more than so much time; return its exit code."""
+    with said.open("wb") as file:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=confined_command.own_variables(os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+            start_new_session=True,
+        )
+        try:
+            return process.wait(_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise NotCompiledError("its compiler takes too long") from None
+        finally:
+            if process.returncode is None:  # Linkers as well.
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _variables(crate: _Crate, scratch: Path) -> dict[str, str]:
     """Return the environment of rustc: what Cargo tells a compiler of the package, and no more."""
     package = crate.package
     version, _, pre = str(package["version"]).partition("+")[0].partition("-")
@@ -204,6 +246,4 @@ def _variables(crate: _Crate, scratch: Path, modules: str) -> dict[str, str]:
         "PKG_RUST_VERSION": package.get("rust_version") or "",
     }
     found = {f"CARGO_{name}": value for name, value in told.items()}
-    found |= {"PATH": "/usr/bin:/bin", "TMPDIR": str(scratch / "tmp"), "HOME": str(scratch)}
-    paths = [each for each in modules.split(os.pathsep) if os.path.isabs(each)]
-    return found | ({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})
+    return found | {"PATH": "/usr/bin:/bin", "TMPDIR": str(scratch / "tmp"), "HOME": str(scratch)}

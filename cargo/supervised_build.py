@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
+    from buildperm.cargo.compile_rights import CompileRights
     from buildperm.cargo.project import Project
     from buildperm.cargo.script_progress import Progress
     from buildperm.cargo.units import Unit
@@ -108,6 +109,11 @@ class SupervisedBuild:
             reports=arguments.can_report,
             has_input=profile == "enforcing" and arguments.runs_programs,
         )
+
+    @property
+    def compile_rights(self) -> CompileRights:
+        """What compiling may read and run."""
+        return self._compiling.rights
 
     def run(self, doubtful: Collection[str] = ()) -> SupervisedBuildResult:
         """Build, and find the recordings.

@@ -45,6 +45,8 @@ WRITES = (
     | landlock.TRUNCATE
 )
 
+_PASSED = ("HOME", "PATH", "PYTHONPATH")
+_FILE_MOST = 256 << 20  # Bytes of each file that it writes.
 _ERRNO = 0xFFF  # Of an answer: the rest of its data is for a recorder, and there is none.
 _STARTS = ("execve", "execveat", "fork", "vfork")
 _SIGNALS = ("kill", "tkill", "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
@@ -91,7 +93,7 @@ def confine(rights: Mapping[bytes, int], *, starts: bool) -> None:
     """Confine the calling thread, and all that it starts from now on.
 
     Args:
-        rights: Landlock's by path; a path at which nothing is gives none.
+        rights: Landlock's by path; one at which nothing is, or that has a link in it, gives none.
         starts: Other programs may be started.
 
     Raises:
@@ -107,7 +109,7 @@ def confine(rights: Mapping[bytes, int], *, starts: bool) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ruleset = landlock.ruleset(abi)
     for path, allowed in rights.items():
-        landlock.allow(ruleset, os.path.realpath(path), allowed, abi)
+        landlock.allow(ruleset, path, allowed, abi)  # It follows no link: one may be hostile.
     syscalls.control(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     landlock.restrict(ruleset)
     os.close(ruleset)
@@ -116,27 +118,44 @@ def confine(rights: Mapping[bytes, int], *, starts: bool) -> None:
 
 def words(
     command: Iterable[str],
+    variables: Mapping[str, str],
     *,
     runs: Iterable[bytes] = (),
     reads: Iterable[bytes] = (),
     writes: Iterable[bytes] = (),
 ) -> list[str]:
-    """Return the command line that runs a command confined, with what it may do at which paths."""
+    """Return the command line that runs a command confined, with what it may do at which paths.
+
+    `variables` are all that it has; to be started takes those of `own_variables`.
+    """
     told = {"runs": runs, "reads": reads, "writes": writes}
-    given = json.dumps({kind: [encode(path) for path in paths] for kind, paths in told.items()})
+    rights = {kind: [encode(path) for path in paths] for kind, paths in told.items()}
+    given = json.dumps({"rights": rights, "variables": {**variables}})
     own = [os.path.abspath(sys.executable), "-P", "-m", "buildperm.sandbox.confined_command"]
     return [*own, given, *command]
+
+
+def own_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return what Python needs to find buildperm from the folder of a package, and no more."""
+    passed = {name: variables[name] for name in _PASSED if name in variables}
+    if "PYTHONPATH" in passed:  # Nothing of it is to be found in that folder.
+        passed["PYTHONPATH"] = os.pathsep.join(
+            filter(os.path.isabs, passed["PYTHONPATH"].split(os.pathsep))
+        )
+    return passed
 
 
 def main(given: str, command: list[str]) -> None:
     """Become a confined command."""
     syscalls.control(syscalls.PR_SET_PDEATHSIG, 9)
+    told = json.loads(given)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_MOST, _FILE_MOST))
     rights: dict[bytes, int] = {}
     for kind, allowed in (("runs", RUNS), ("reads", READS), ("writes", WRITES)):
-        for path in map(decode, json.loads(given)[kind]):
+        for path in map(os.path.realpath, map(decode, told["rights"][kind])):
             rights[path] = rights.get(path, 0) | allowed
     confine(rights, starts=True)
-    os.execv(command[0], command)  # noqa: S606 - no shell is wanted
+    os.execve(command[0], command, told["variables"])  # noqa: S606 - no shell is wanted
 
 
 if __name__ == "__main__":

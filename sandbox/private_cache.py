@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from buildperm.supervisor import private_folder
+
 
 def place(name: str) -> Path:
     """Return the path of one folder in it, without links, whether it exists or not."""
@@ -36,3 +38,14 @@ def folder(name: str) -> Path | None:
         return None if any(map(is_others, (found.parent, found))) else found
     except (OSError, RuntimeError):  # No home folder: pathlib.Path.home.
         return None
+
+
+def remove(path: Path) -> None:
+    """Remove a tree that something hostile has filled, however deep; links are not followed.
+
+    What cannot be removed is left.
+    """
+    try:
+        private_folder.remove(os.fsencode(path))
+    except OSError:
+        pass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,7 @@ from buildperm.cache.result_store import FolderStore, StoreError
 from buildperm.cargo.script_module import NotCompiledError, ScriptModules
 from buildperm.printable import shortened
 from buildperm.report.build_run import DIFFERS, EQUAL, NOT_TRIED
+from buildperm.sandbox import private_cache
 from buildperm.tracer.notation import decode
 from buildperm.tracer.recording import reader
 from buildperm.workflow import result_inventory
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 Compile = Callable[[bytes, tuple[str, ...], Path], bytes]
 """Makes the module of a package's script, by its folder and features, in an empty folder."""
 
+_SCRATCH = "wasi-"
+_OLD_S = 24 * 3600
+_SAID_LAST = 1 << 16  # Bytes at the end of what a module says.
 _LONGEST = 400  # Letters of what is said of one script: scripts choose names and lines.
 
 
@@ -51,7 +54,7 @@ def compared(outcome: BuildOutcome, workspace: Workspace, wasi: SessionWasi) -> 
 
     def compiled(package: bytes, features: tuple[str, ...], scratch: Path) -> bytes:
         if not modules:
-            modules.append(ScriptModules(workspace.project))
+            modules.append(ScriptModules(workspace.project, outcome.build.compile_rights))
         return modules[0].compile(package, features, scratch)
 
     found: dict[tuple[str, str, str], list[tuple[str, str, int]]] = {}
@@ -71,6 +74,7 @@ def compared(outcome: BuildOutcome, workspace: Workspace, wasi: SessionWasi) -> 
         for each in outcome.scripts
     )
     result_inventory.hold_to_limit(wasi["folder"])
+    forget_unused(wasi["folder"])
     return replace(outcome, scripts=scripts)
 
 
@@ -114,7 +118,7 @@ def _differs(unit: Unit, wasi: SessionWasi, compiled: Compile, now_s: int) -> st
     key = str(told["key"])
     ((_, native),) = FolderStore(noted).results(key)
     tokens = PathTokens({name: decode(place) for name, place in native.places.items()})
-    scratch = Path(tempfile.mkdtemp(prefix="wasi-", dir=os.fsdecode(wasi["folder"])))
+    scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=os.fsdecode(wasi["folder"])))
     try:
         (scratch / "made").mkdir()
         module = compiled(unit.package, unit.features, scratch / "made")
@@ -129,7 +133,7 @@ def _differs(unit: Unit, wasi: SessionWasi, compiled: Compile, now_s: int) -> st
         made = module_result.take(native, place, store, tokens)
         why = module_result.difference(native, made, store, tokens)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        private_cache.remove(scratch)  # A module may have made it as deep as it likes.
     _disbelieve(wasi, key)
     if not why:
         native.made_s = now_s
@@ -164,7 +168,9 @@ def _failure(wasi: SessionWasi, scratch: Path) -> str:
         raise NotTriedError(str(told["why"]))
     if not told["code"]:
         return ""
-    said = (scratch / "stderr").read_bytes()[-1 << 16 :].decode("utf-8", "replace").splitlines()
+    with (scratch / "stderr").open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _SAID_LAST))
+        said = file.read(_SAID_LAST).decode("utf-8", "replace").splitlines()
     panics = [line for line in said if "panicked at" in line]
     why = (panics or [told["trap"]])[0]
     return f"in its exit code, {told['code']} for 0" + (f": {why}" if why else "")
@@ -178,9 +184,10 @@ def _believe(
         store.put_blob(noted.blob(str(named), int(size)))
     path = module_result.module_path(wasi["folder"], key)
     for name, content in ((path, module), (path + b".digest", digest.of(module).encode())):
-        with open(name + b".new", "wb") as file:
+        new = name + b".%d.new" % os.getpid()  # Another build may be at it.
+        with open(new, "wb") as file:
             file.write(content)
-        os.replace(name + b".new", name)
+        os.replace(new, name)
     store.put(key, module_result.NATIVE, native)
 
 
@@ -189,3 +196,21 @@ def _disbelieve(wasi: SessionWasi, key: str) -> None:
     path = module_result.module_path(wasi["folder"], key)
     for name in (path, path + b".digest"):
         Path(os.fsdecode(name)).unlink(missing_ok=True)
+
+
+def forget_unused(folder: bytes) -> None:
+    """Remove modules of which no result is kept, and what builds that were killed have left."""
+    store = FolderStore(folder)
+    for name in os.listdir(folder):
+        key, _, ending = os.fsdecode(name).partition(".")
+        is_module = digest.is_one(key) and bool(ending)
+        if not is_module and not name.startswith(_SCRATCH.encode()):
+            continue
+        if is_module and not ending.endswith(".new") and store.results(key):
+            continue
+        path = Path(os.fsdecode(folder + b"/" + name))
+        try:
+            if path.lstat().st_mtime < time.time() - _OLD_S:  # Else another build may be at it.
+                private_cache.remove(path)
+        except FileNotFoundError:
+            continue

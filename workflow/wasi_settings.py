@@ -14,13 +14,12 @@ from buildperm.cargo import toolchain as toolchains
 from buildperm.cargo.script_module import TARGET
 from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.policy.runtime_table import WEAKEST, strength
-from buildperm.sandbox import private_cache
+from buildperm.sandbox import confined_command, private_cache
 
 if TYPE_CHECKING:
     from buildperm.cargo.toolchain import Toolchain
     from buildperm.supervisor.session import SessionWasi
 
-_PASSED = ("HOME", "PATH", "PYTHONPATH")
 _TIMEOUT_S = 60
 _ASK_S = 60
 _PLACE = "wasi"
@@ -40,11 +39,7 @@ def described(toolchain: Toolchain, variables: Mapping[str, str]) -> SessionWasi
             f"`{private_cache.place(_PLACE)}` cannot be made, or others may write there",
             hint="Build without `--runtime wasi`, or set XDG_CACHE_HOME to a folder of your own.",
         )
-    passed = {name: variables[name] for name in _PASSED if name in variables}
-    if "PYTHONPATH" in passed:  # It starts in the folder of a package.
-        passed["PYTHONPATH"] = os.pathsep.join(
-            filter(os.path.isabs, passed["PYTHONPATH"].split(os.pathsep))
-        )
+    passed = confined_command.own_variables(variables)
     words = [os.path.abspath(sys.executable), "-P", "-m", "buildperm.workflow.wasi_action"]
     return {
         "folder": os.fsencode(folder),
