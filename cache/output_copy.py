@@ -23,6 +23,7 @@ MOST_BYTES = 256 << 20
 """More than this is not kept of one run."""
 
 MOST_FILES = 20_000
+DEEPEST = 200
 
 _GIVEN = frozenset(("security.selinux", "system.posix_acl_access", "system.posix_acl_default"))
 """Attributes that whatever is made in a folder has from there, or from the system."""
@@ -49,6 +50,8 @@ class OutputTaker:
             NotKeptError: There is too much, or something that cannot be copied.
             OSError: Something cannot be read, or the store cannot take it.
         """
+        if above.count("/") > DEEPEST:
+            raise NotKeptError(f"it has left folders nested deeper than {DEEPEST}")
         above_mode = os.stat(folder).st_mode
         for name in sorted(os.listdir(folder)):
             path, shown = folder + b"/" + name, above + encode(name)

@@ -13,11 +13,15 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
+from buildperm.cache.output_copy import DEEPEST, MOST_BYTES, MOST_FILES
 from buildperm.errors import CannotEnforceError
 from buildperm.printable import log_text
+from buildperm.rules.pattern import covers
 from buildperm.sandbox import confined_command
 from buildperm.tracer.notation import decode
 
@@ -29,6 +33,8 @@ TRAPPED = 101
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _SAID_MOST = 300  # Letters.
+_POLL_S = 0.1
+_TOO_MUCH = "it writes too much"
 _TABLE_MOST = 1 << 20  # Elements.
 
 
@@ -49,16 +55,22 @@ def run(request: dict[str, Any]) -> dict[str, object]:
     wasi.argv = list(request["arguments"])
     wasi.env = [(name, value) for name, value in request["environment"]]
     rights: dict[bytes, int] = {decode(path): value for path, value in request["rights"].items()}
+    outputs: list[bytes] = []
     for host, guest, is_writable in request["folders"]:
-        wasi.preopen_dir(os.fsdecode(decode(host)), os.fsdecode(decode(guest)), is_writable)
+        real = os.path.realpath(decode(host))
         if is_writable:
-            rights[decode(host)] = confined_command.WRITES
+            rights[real] = confined_command.WRITES
+            outputs.append(real)
+        elif real != decode(host) and not any(covers(each, real) for each in rights):
+            raise OSError(f"`{host}` leads elsewhere")  # A script may have seen to that.
+        wasi.preopen_dir(os.fsdecode(real), os.fsdecode(decode(guest)), is_writable)
     for name in ("stdout", "stderr"):
         setattr(wasi, f"{name}_file", os.fsdecode(decode(request[name])))
-    most = int(request["bytes"])
+    most = min(int(request["bytes"]), MOST_BYTES)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     confined_command.confine(rights, starts=False)
+    threading.Thread(target=_watch, args=(outputs, 2 * most), daemon=True).start()
     config = wasmtime.Config()
     config.consume_fuel = True
     engine = wasmtime.Engine(config)
@@ -77,7 +89,42 @@ def run(request: dict[str, Any]) -> dict[str, object]:
         return {"code": int(ended.code), "trap": ""}
     except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
         return {"code": TRAPPED, "trap": _last_line(error)}
+    if any(_is_too_much(folder, 2 * most) for folder in outputs):
+        return {"code": TRAPPED, "trap": _TOO_MUCH}
     return {"code": 0, "trap": ""}
+
+
+def _watch(folders: list[bytes], most: int) -> None:
+    """End this process when there are more bytes, or files, than are ever kept of a run.
+
+    Fuel does not tell: one call writes much.
+    """
+    while True:
+        time.sleep(_POLL_S)
+        if any(_is_too_much(folder, most) for folder in folders):
+            os.write(1, json.dumps({"code": TRAPPED, "trap": _TOO_MUCH}).encode())
+            os._exit(0)
+
+
+def _is_too_much(folder: bytes, most: int) -> bool:
+    files = used = 0
+    pending = [folder]
+    while pending:
+        path = pending.pop()
+        if path.count(b"/") - folder.count(b"/") > DEEPEST:
+            return True
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    used += entry.stat(follow_symlinks=False).st_blocks * 512
+                    files += 1
+                    if used > most or files > MOST_FILES:
+                        return True
+        except OSError:
+            continue  # It changes meanwhile.
+    return False
 
 
 def _last_line(error: Exception) -> str:

@@ -20,7 +20,7 @@ from buildperm.cache.result_store import FolderStore
 from buildperm.cargo.units import Unit
 from buildperm.report.build_run import DIFFERS, EQUAL, NOT_TRIED
 from buildperm.sandbox.confined_command import READS
-from buildperm.workflow.wasi_comparison import of_unit
+from buildperm.workflow.wasi_comparison import forget_unused, of_unit
 from tests.modules import ModuleText
 
 if TYPE_CHECKING:
@@ -196,6 +196,98 @@ def test_a_module_opens_what_it_was_shown_and_nothing_else(run: NotedRun) -> Non
         quiet.tries(DOT, name)
     _, why = run.compared(quiet)
     assert why.startswith("what it prints for Cargo, line 1: `0011111` for ")
+
+
+def test_a_granted_folder_that_became_a_link_shows_nothing(run: NotedRun, tmp_path: Path) -> None:
+    folder, closed = tmp_path / "granted", tmp_path / "closed"
+    closed.mkdir()
+    (closed / "key").write_text("key")
+    folder.mkdir()
+    (folder / "key").write_text("open")
+    granted, package = str(folder), str(run.package)
+    run.request["rights"] = {package: READS, granted: READS}
+    run.request["folders"] = [[package, package, False], [granted, granted, False]]
+    module = ModuleText().tries(4, b"key").leaves(OUT, b"made", b"one\ntwo\n")
+
+    _, why = run.compared(module)
+    assert "`0` for" in why
+
+    folder.rename(tmp_path / "away")
+    folder.symlink_to(closed)
+    outcome, why = run.compared(module)
+    assert outcome == NOT_TRIED
+    assert why.endswith("granted` leads elsewhere")
+    # A link deeper down opens nothing either.
+    (run.package / "sub").symlink_to(closed)
+    run.request["folders"] = [[package, package, False], [package, ".", False]]
+    run.request["rights"] = {package: READS, f"{package}/sub": READS}
+    _, why = run.compared(ModuleText().tries(DOT, b"sub/key").leaves(OUT, b"made", b"one\ntwo\n"))
+    assert "`1` for" in why
+
+
+def _opens(folder: str, oflags: int, rights: int) -> str:
+    return (
+        f"(call $path_open ({folder}) (i32.const 0) (i32.const 64) (i32.const 1)"
+        f" (i32.const {oflags}) (i64.const {rights}) (i64.const {rights}) (i32.const 0)"
+        " (i32.const 16))"
+    )
+
+
+_HERE = "i32.load (i32.const 16)"
+
+
+def test_folders_nested_deeper_than_python_can_count_are_removed(run: NotedRun) -> None:
+    extra = (
+        '(import "wasi_snapshot_preview1" "path_create_directory"'
+        " (func $path_create_directory (param i32 i32 i32) (result i32)))"
+    )
+    deeper = (
+        "(i32.store8 (i32.const 64) (i32.const 100)) (i32.store (i32.const 16) (i32.const 5))"
+        " (loop $l"
+        f"  (drop (call $path_create_directory ({_HERE}) (i32.const 64) (i32.const 1)))"
+        f" (drop {_opens(_HERE, 2, 8704)})"
+        "  (i32.store (i32.const 20) (i32.add (i32.load (i32.const 20)) (i32.const 1)))"
+        "  (br_if $l (i32.lt_u (i32.load (i32.const 20)) (i32.const 3000))))"
+    )
+
+    outcome, why = run.compared(same(extra).does(deeper))
+
+    assert outcome in (NOT_TRIED, DIFFERS)  # Whoever is first to see it.
+    assert "nested deeper" in why or "it writes too much" in why
+    assert [each.name for each in run.place.iterdir() if each.name != "1"] == []
+
+
+def test_a_module_that_fills_the_disk_is_ended(run: NotedRun) -> None:
+    more = (
+        "(drop (memory.grow (i32.const 16)))"
+        "(i32.store8 (i32.const 64) (i32.const 65))"
+        f"(loop $l (drop {_opens('i32.const 5', 1, 64)})"
+        " (i32.store (i32.const 0) (i32.const 0)) (i32.store (i32.const 4) (i32.const 0x100000))"
+        f" (drop (call $fd_write ({_HERE}) (i32.const 0) (i32.const 1) (i32.const 8)))"
+        " (i32.store8 (i32.const 64) (i32.add (i32.load8_u (i32.const 64)) (i32.const 1)))"
+        " (br_if $l (i32.lt_u (i32.load8_u (i32.const 64)) (i32.const 80))))"
+    )
+
+    outcome, why = run.compared(same().does(more))
+
+    assert (outcome, why) == (DIFFERS, "in its exit code, 101 for 0: it writes too much")
+    assert [each.name for each in run.place.iterdir() if each.name != "1"] == []
+
+
+def test_modules_go_with_their_results(run: NotedRun) -> None:
+    assert run.compared(same()) == (EQUAL, "")
+    old, other = "ab" * 32, "cd" * 32
+    left = (f"{old}.wasm", f"{old}.wasm.digest", f"{KEY}.wasm.7.new", "wasi-left")
+    for name in (*left, f"{other}.wasm", "kept"):
+        (run.place / name).write_text("")
+    for name in (*left, "kept", f"{KEY}.wasm", f"{KEY}.wasm.digest"):
+        os.utime(run.place / name, (0, 0))
+
+    forget_unused(os.fsencode(run.place))
+
+    kept = sorted(each.name for each in run.place.iterdir())
+    assert kept == sorted(("1", f"{KEY}.wasm", f"{KEY}.wasm.digest", f"{other}.wasm", "kept"))
+    assert run.is_believed()
 
 
 def test_a_file_that_has_no_end_is_cut_off(run: NotedRun, tmp_path: Path) -> None:
