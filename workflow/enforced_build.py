@@ -23,8 +23,6 @@ from buildperm.workflow import (
     remote_greeting,
     remote_settings,
     result_inventory,
-    wasi_comparison,
-    wasi_settings,
 )
 from buildperm.workflow.build_outcome import run_held_build
 from buildperm.workflow.enforcement import Enforcement
@@ -67,6 +65,8 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
     workspace = open_workspace(words, default=CI)
     remote = wasi = None
     if options.beside == WASI:
+        from buildperm.workflow import wasi_settings  # Only now: nobody else needs it.
+
         wasi_settings.check_required(workspace.policy.require)
         wasi = wasi_settings.described(workspace.project.toolchain, os.environ)
     if options.beside == REMOTE:
@@ -129,6 +129,8 @@ def build(words: Sequence[str], outputs: ReportOutputs, options: EnforcementOpti
     if outcome.finished.interrupted:
         return ExitCode.INTERRUPTED
     if wasi is not None:
+        from buildperm.workflow import wasi_comparison  # Likewise.
+
         outcome = wasi_comparison.compared(outcome, workspace, wasi)
     report = enforcement.report(outcome, deny_unused=options.deny_unused)
     for line in missing_packages.sentences(report.run.failure if report.run else None):
