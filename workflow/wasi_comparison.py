@@ -127,14 +127,14 @@ def _differs(unit: Unit, wasi: SessionWasi, compiled: Compile, now_s: int) -> st
         request = module_result.complete(told["request"], place)
         (scratch / "request.json").write_text(json.dumps(request), encoding="utf-8")
         if why := _failure(wasi, scratch):
-            _disbelieve(wasi, key)
+            _disbelieve(wasi["folder"], key)
             return why
         store = FolderStore(noted)
         made = module_result.take(native, place, store, tokens)
         why = module_result.difference(native, made, store, tokens)
     finally:
         private_cache.remove(scratch)  # A module may have made it as deep as it likes.
-    _disbelieve(wasi, key)
+    _disbelieve(wasi["folder"], key)
     if not why:
         native.made_s = now_s
         _believe(wasi, key, native, module, store)
@@ -191,26 +191,38 @@ def _believe(
     store.put(key, module_result.NATIVE, native)
 
 
-def _disbelieve(wasi: SessionWasi, key: str) -> None:
-    FolderStore(wasi["folder"]).remove(key, module_result.NATIVE)
-    path = module_result.module_path(wasi["folder"], key)
+def _disbelieve(folder: bytes, key: str) -> None:
+    FolderStore(folder).remove(key, module_result.NATIVE)
+    path = module_result.module_path(folder, key)
     for name in (path, path + b".digest"):
         Path(os.fsdecode(name)).unlink(missing_ok=True)
 
 
-def forget_unused(folder: bytes) -> None:
-    """Remove modules of which no result is kept, and what builds that were killed have left."""
+def forget_unused(folder: bytes, most: int = result_inventory.MOST_BYTES) -> None:
+    """Remove modules without a result, the oldest ones above a limit, and what killed builds left.
+
+    Args:
+        folder: Where they are believed.
+        most: How many bytes modules may take.
+    """
     store = FolderStore(folder)
-    for name in os.listdir(folder):
-        key, _, ending = os.fsdecode(name).partition(".")
+    modules: list[tuple[float, int, str]] = []
+    for path in Path(os.fsdecode(folder)).iterdir():
+        key, _, ending = path.name.partition(".")
         is_module = digest.is_one(key) and bool(ending)
-        if not is_module and not name.startswith(_SCRATCH.encode()):
-            continue
-        if is_module and not ending.endswith(".new") and store.results(key):
-            continue
-        path = Path(os.fsdecode(folder + b"/" + name))
         try:
-            if path.lstat().st_mtime < time.time() - _OLD_S:  # Else another build may be at it.
-                private_cache.remove(path)
+            about = path.lstat()
         except FileNotFoundError:
             continue
+        if is_module and not ending.endswith(".new") and store.results(key):
+            modules.append((about.st_mtime, about.st_size, key))
+            continue
+        is_old = about.st_mtime < time.time() - _OLD_S  # Else another build may be at it.
+        if is_old and (is_module or path.name.startswith(_SCRATCH)):
+            private_cache.remove(path)
+    total = sum(size for _, size, _ in modules)
+    for _, size, key in sorted(modules):
+        if total <= most:
+            break
+        _disbelieve(folder, key)
+        total -= size

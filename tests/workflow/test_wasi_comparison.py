@@ -289,6 +289,12 @@ def test_modules_go_with_their_results(run: NotedRun) -> None:
     assert kept == sorted(("1", f"{KEY}.wasm", f"{KEY}.wasm.digest", f"{other}.wasm", "kept"))
     assert run.is_believed()
 
+    size = (run.place / f"{KEY}.wasm").stat().st_size
+    forget_unused(os.fsencode(run.place), size + 64)  # With its digest.
+    assert run.is_believed()
+    forget_unused(os.fsencode(run.place), size - 1)
+    assert not run.is_believed()
+
 
 def test_a_file_that_has_no_end_is_cut_off(run: NotedRun, tmp_path: Path) -> None:
     module = same().says(b"x" * 32_000, "i32.load (i32.const 16)")
