@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import ssl
 import stat
 from dataclasses import dataclass, field
 
@@ -87,6 +86,8 @@ def _token(path: str) -> str:
 def _check_ca(path: str, content: bytes | None) -> None:
     if content is None:
         return
+    import ssl  # Some Pythons have none, and few builds need it.
+
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cadata=content.decode("ascii", "replace"))
@@ -99,6 +100,8 @@ def _check_ca(path: str, content: bytes | None) -> None:
 def _check_pair(certificate: str, key: str) -> None:
     if not certificate:
         return
+    import ssl
+
     try:
         # Without `password` OpenSSL would ask at the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(

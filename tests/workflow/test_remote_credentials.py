@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -299,3 +301,12 @@ def test_the_command_ends_before_anything_is_built(
     assert ended.returncode == 2
     assert "cannot be used: it does not take the token" in ended.stderr
     assert not (workspace / "target").exists()
+
+
+def test_nothing_but_an_engine_needs_ssl_and_grpc() -> None:
+    """Some Pythons have no `ssl`; they build all the same."""
+    code = "import sys, buildperm.workflow.enforced_build; print({'ssl', 'grpc'} & {*sys.modules})"
+    words = [sys.executable, "-c", code]
+    ended = subprocess.run(words, capture_output=True, text=True, check=True)
+
+    assert ended.stdout == "set()\n"
