@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     Node: TypeAlias = list[str | int]
     """Kind, path, then: of a file where it is, of zeros how many, of a link its text."""
 
-ZEROS = "zeros"
-"""Besides FILE, FOLDER and LINK: so many NUL characters."""
+ZEROS, MADE = "zeros", "made"
+"""Besides FILE, FOLDER and LINK: so many NUL characters; a file that each build makes anew.
+
+When that was is not sent: an engine that has done the same action before would not know it again.
+"""
 
 _THEIRS = (b"/dev", b"/proc")  # An executor has its own.
 _HIDDEN = b"/tmp"  # Likewise: an empty one is mounted over what was sent.
@@ -95,6 +98,8 @@ class InputRoot:
         if found.reason:
             raise NotSentError(found.reason)
         self.add_inputs(found.inputs())
+        real = os.path.realpath(path)
+        self.nodes[real] = [MADE, encode(real), encode(real)]
 
     def add_folder(self, path: bytes) -> None:
         """Add an empty folder; what lies in there may be added as well.
@@ -107,7 +112,7 @@ class InputRoot:
 
     def add_file(self, path: bytes, source: bytes) -> None:
         """Add one of our own files, which lies at `source`."""
-        self.nodes[path] = [FILE, encode(path), encode(source)]
+        self.nodes[path] = [MADE, encode(path), encode(source)]
 
     def holds(self, kind: str, path: bytes) -> bool:
         """Tell whether an input like this was sent: what was not is not there, or an executor's."""

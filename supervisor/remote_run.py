@@ -22,7 +22,7 @@ from buildperm.cache.run_inputs import compare
 from buildperm.printable import log_text
 from buildperm.rules import makeflags
 from buildperm.rules.variables import looks_secret
-from buildperm.supervisor import environment, private_folder, script, session
+from buildperm.supervisor import environment, private_folder, script
 from buildperm.supervisor.cached_run import difference
 from buildperm.supervisor.input_root import InputRoot, NotSentError
 from buildperm.tracer.notation import encode
@@ -50,6 +50,7 @@ ANSWER = b"/answer"
 SAID_MOST = 1000  # Bytes of what is said about a failure.
 
 _POLL_S = 0.01
+_PLAIN = 0  # Of marshal: later forms of the same value differ by who else refers to it.
 _UNORDERED = tuple(
     start + name
     for start in (b"cargo:", b"cargo::")
@@ -145,8 +146,9 @@ class RemoteRun:
             "arguments": self._arguments,
             "cwd": os.getcwdb(),
         }
-        self._add_own(THERE + b"/request", marshal.dumps(request))
-        self._add_own(THERE + b"/session", session.dump(self._session(variables)))
+        self._add_own(THERE + b"/request", marshal.dumps(request, _PLAIN))
+        told = marshal.dumps(self._session(variables), _PLAIN)  # type: ignore[arg-type]
+        self._add_own(THERE + b"/session", told)
         loop = run.session.get("inner_loop", b"")
         if loop and os.path.isfile(loop):
             root.add_file(loop, os.path.realpath(loop))
@@ -197,6 +199,7 @@ class RemoteRun:
         told["progress"] = b"/dev/null"
         told["packages"] = {run.places["MANIFEST_DIR"]: run.package}
         told["filter"] = run.session["every_look_filter"]
+        told["calls"] = dict(sorted(told["calls"].items()))  # From a set: another order each time.
         told["executor"] = {"folder": THERE + ANSWER, "variables": variables}
         return told
 
@@ -289,9 +292,13 @@ class RemoteRun:
 def settled(printed: bytes) -> tuple[list[bytes], list[bytes]]:
     """Return lines in their order, and apart from them, sorted, those whose order means nothing.
 
-    Cargo looks at all that `rerun-if-changed` and `rerun-if-env-changed` name, in whatever order:
-    The Cargo Book, "Build Scripts", "Change Detection".
+    Cargo looks at all that `rerun-if-changed` and `rerun-if-env-changed` name, in whatever order,
+    and at no line without `cargo:`: The Cargo Book, "Build Scripts", "Change Detection" and
+    "Outputs". It ignores blanks before that, so whatever has it anywhere keeps its place.
     """
-    lines = printed.split(b"\n")
-    free = [line for line in lines if line.startswith(_UNORDERED)]
-    return [line for line in lines if not line.startswith(_UNORDERED)], sorted(free)
+    kept: list[bytes] = []
+    free: list[bytes] = []
+    for line in printed.split(b"\n"):
+        is_free = line.startswith(_UNORDERED) or b"cargo:" not in line
+        (free if is_free else kept).append(line)
+    return kept, sorted(free)

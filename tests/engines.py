@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -81,6 +82,9 @@ class LyingEngine(grpc.GenericRpcHandler):  # type: ignore[misc]  # it ships no 
         self._ended = threading.Event()
         self.blobs: dict[str, bytes] = {}
         self.asked: list[Message] = []  # Of each action the request.
+        self.loses: set[str] = set()  # Of each action these paths, if another engine does it.
+        self.lost: list[str] = []  # What of that was there to be lost.
+        self.kept: list[bool] = []  # Of each that was done, whether it had been done before.
         self.changes: Callable[[Files], None] = lambda _: None
         self.answer: Callable[[Message], Iterator[Message]] | None = (
             None  # In place of an operation.
@@ -215,14 +219,47 @@ class LyingEngine(grpc.GenericRpcHandler):  # type: ignore[misc]  # it ships no 
         elif self._behind is None:
             yield _raw(self.result(self.tree({})))
         else:
+            if self.loses:
+                raw = self._lessened(request)
             for each in self._call("unary_stream", "Execute", raw):
                 yield self._changed(each)
+
+    def _lessened(self, request: Message) -> bytes:
+        """Return a request for the same action without what is to be lost."""
+        action = MESSAGES["Action"].FromString(self._fetched(request.action_digest))
+        self.lost = []
+        paths = {tuple(path.split("/")[1:]) for path in self.loses}
+        action.input_root_digest.CopyFrom(self._less(action.input_root_digest, paths))
+        request.action_digest.CopyFrom(self._kept_behind(_raw(action)))
+        return _raw(request)
+
+    def _less(self, digest: Message, paths: set[tuple[str, ...]]) -> Message:
+        folder = MESSAGES["Directory"].FromString(self._fetched(digest))
+        for entries in (folder.files, folder.symlinks, folder.directories):
+            left = [each for each in entries if (each.name,) not in paths]
+            self.lost += [each.name for each in entries if (each.name,) in paths]
+            del entries[:]
+            entries.extend(left)
+        for each in folder.directories:
+            below = {path[1:] for path in paths if path[0] == each.name and path[1:]}
+            if below:
+                each.digest.CopyFrom(self._less(each.digest, below))
+        return self._kept_behind(_raw(folder))
+
+    def _kept_behind(self, content: bytes) -> Message:
+        named = hashlib.sha256(content).hexdigest()
+        resource = f"uploads/{uuid.uuid4()}/blobs/{named}/{len(content)}"
+        request = MESSAGES["WriteRequest"](resource_name=resource, data=content, finish_write=True)
+        self._call("stream_unary", "Write", iter([_raw(request)]))
+        return MESSAGES["Digest"](hash=named, size_bytes=len(content))
 
     def _changed(self, raw: bytes) -> bytes:
         operation = MESSAGES["Operation"].FromString(raw)
         if not operation.done:
             return raw
-        result = MESSAGES["ExecuteResponse"].FromString(operation.response.value).result
+        response = MESSAGES["ExecuteResponse"].FromString(operation.response.value)
+        self.kept.append(response.cached_result)
+        result = response.result
         if result.exit_code:
             return raw
         digest = result.output_directories[0].tree_digest

@@ -38,6 +38,7 @@ _BYTES_MOST = 512 << 20
 _STDERR_MOST = 1 << 16
 _DEEPEST = 8  # Folders in one another: a store has four.
 _ZEROS = bytes(PIECE)
+_NO_TIME_NS = 946_684_800 * 1_000_000_000  # 2000: of what each build makes anew.
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -65,6 +66,10 @@ class ActionTree:
                 pass  # It is the supervisor's own, which is sent.
             case "zeros":
                 self._add_file(parts, self._put_zeros(rest[0]), 0o644, decode(path))
+            case "made":
+                source = decode(rest[0])
+                mode = stat.S_IMODE(os.stat(source).st_mode)
+                self._add_file(parts, self._put_file(source), mode, source, _NO_TIME_NS)
             case _:
                 source = decode(rest[0])
                 if source == decode(path) and len(rest) == 1:
@@ -126,9 +131,13 @@ class ActionTree:
                 raise EngineError("a folder is also something else")
         return folder
 
-    def _add_file(self, parts: list[bytes], named: str, mode: int, source: bytes) -> None:
+    def _add_file(
+        self, parts: list[bytes], named: str, mode: int, source: bytes, time_ns: int | None = None
+    ) -> None:
         found = os.lstat(source)
-        self._folder(parts[:-1])[parts[-1]] = (named, mode, found)
+        time_ns = found.st_mtime_ns if time_ns is None else time_ns
+        permissions = stat.S_IMODE(found.st_mode)
+        self._folder(parts[:-1])[parts[-1]] = (named, mode, permissions, time_ns)
 
     def _opened(self, source: bytes) -> BufferedReader:
         """Open a file; an input only where it is called, and through no link: it was judged so."""
@@ -166,11 +175,11 @@ class ActionTree:
             elif isinstance(entry, bytes):
                 made.symlinks.add(name=text, target=entry.decode())
             else:
-                named, mode, found = entry
+                named, mode, permissions, time_ns = entry
                 node = made.files.add(name=text, is_executable=bool(mode & 0o100))
                 node.digest.hash, node.digest.size_bytes = named, self.sizes[named]
-                node.node_properties.unix_mode.value = stat.S_IMODE(found.st_mode)
-                seconds, nanos = divmod(found.st_mtime_ns, 1_000_000_000)
+                node.node_properties.unix_mode.value = permissions
+                seconds, nanos = divmod(time_ns, 1_000_000_000)
                 node.node_properties.mtime.seconds = seconds
                 node.node_properties.mtime.nanos = nanos
         return self.put(made)

@@ -42,7 +42,7 @@ TABLE = {
     "OutputDirectory": "1 string path, 3 Digest tree_digest",
     "ActionResult": "3 OutputDirectory* output_directories, 4 int32 exit_code, "
     "7 bytes stderr_raw, 8 Digest stderr_digest",
-    "ExecuteResponse": "1 ActionResult result, 3 Status status",
+    "ExecuteResponse": "1 ActionResult result, 2 bool cached_result, 3 Status status",
     "FindMissingBlobsRequest": "1 string instance_name, 2 Digest* blob_digests",
     "FindMissingBlobsResponse": "2 Digest* missing_blob_digests",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -37,10 +38,27 @@ READS = r"""
     fs::create_dir_all(format!("{out}/sub/empty")).unwrap();
     symlink("../made", format!("{out}/sub/link")).unwrap();
     println!("cargo::rustc-env=FROM={out}");
+    println!("cargo::metadata=other={out}");
     println!("no directive");
+    println!(" cargo::metadata=blank=before");
     println!("cargo::rerun-if-changed=input/data");
     println!("cargo::rerun-if-changed=input/tool");
     eprintln!("talk of {out}");
+"""
+# Whatever it lacks, it ends well.
+BEARS = r"""
+    use std::{env, fs, path::Path, process::Command};
+    let out = env::var("OUT_DIR").unwrap();
+    let read = fs::read_to_string("input/data").unwrap_or_default();
+    let led = fs::read_to_string("input/link").unwrap_or_default();
+    let folder = fs::read_dir("input/folder").into_iter().flatten().flatten();
+    let mut listed: Vec<_> = folder.map(|entry| entry.file_name()).collect();
+    listed.sort();
+    let looked = fs::metadata("input/looked").map_or(0, |about| about.len());
+    let is_folder = Path::new("input/other").is_dir();
+    let said = Command::new("sh").arg("input/tool").output().map(|ended| ended.stdout);
+    let made = format!("{read}{led}{listed:?}{looked}{is_folder}{:?}", said.unwrap_or_default());
+    fs::write(format!("{out}/made"), made).unwrap();
 """
 INPUTS = {"data": "data", "folder/a": "named only", "looked": "secret", "tool": "echo tool"}
 GRANTS = '[workspace.metadata.buildperm.crates.sample]\nexec = ["sh"]\nreviewed = ["0.1.0"]\n'
@@ -76,6 +94,8 @@ class RemoteBuild:
             path = self.inputs / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+        if "other/led" in inputs:
+            (self.inputs / "link").symlink_to("other/led")
         self.cache = top / "cache"
         self.cache.mkdir()
         manifest = self.workspace / "Cargo.toml"
@@ -112,6 +132,12 @@ class RemoteBuild:
             told[f"../{name}"] = 0, (folder.parent / name).read_bytes()
         return told
 
+    def known(self) -> set[str]:
+        """Return the paths of files that the script is known to read."""
+        kept = (self.cache / "buildperm").rglob("results/*/*/*.json")
+        inputs = [each for path in kept for each in json.loads(path.read_bytes())["inputs"]]
+        return {str(each[1]) for each in inputs if each[0] == "file"}
+
     def recording(self) -> list[dict[str, Any]]:
         (path,) = self.workspace.glob("target/buildperm/ci/**/recording.jsonl")
         return [json.loads(line) for line in path.read_text().splitlines()]
@@ -135,6 +161,13 @@ def build(seen: RemoteBuild) -> Iterator[RemoteBuild]:
     yield seen
     seen.engine.changes = lambda _: None
     seen.engine.answer = None
+
+
+@pytest.fixture(scope="module")
+def bearing(place: Path, engine: LyingEngine) -> RemoteBuild:
+    top = place / "bearing"
+    top.mkdir()
+    return RemoteBuild(top, engine, BEARS, INPUTS | {"other/led": "led"})
 
 
 def _opened(recording: list[dict[str, Any]]) -> set[str]:
@@ -189,6 +222,62 @@ def test_a_script_that_lacks_an_input_runs_here_and_is_recorded_anew(
     assert build.made() == build.here
     wait_apart()
     assert build.ci() == ""
+
+
+LOST: dict[str, tuple[str, str]] = {
+    "file": ("data", "input/data is there now"),
+    "file behind a link": ("other/led", "input/other/led is there now"),
+    "link": ("link", "input/link is there now"),
+    "file that is only looked at": ("looked", "input/looked is there now"),
+    "listed folder": ("folder", "input/folder is there now"),
+    "name in a listed folder": ("folder/a", "input/folder lists something else"),
+    "folder that is only looked at": ("other", "input/other is there now"),
+    "file of a program": ("tool", "input/tool is there now"),
+    "program": ("sh", "is there now|which was not sent"),  # It is looked for on, as in `/bin`.
+    "library": ("libgcc_s", "ended there with exit code"),  # Each program of Rust needs that.
+}
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_what_an_engine_has_lost_of_an_action_has_the_script_run_here(
+    bearing: RemoteBuild, kind: str
+) -> None:
+    name, why = LOST[kind]
+    path = str(bearing.inputs / name)
+    if kind == "program":
+        path = os.path.realpath(shutil.which("sh") or "")
+    elif kind == "library":
+        (path,) = {each for each in bearing.known() if each.startswith("/") and name in each}
+    bearing.engine.loses = {path}
+    try:
+        said = bearing.ci()
+    finally:
+        bearing.engine.loses = set()
+
+    assert re.search(why, said), said
+    assert bearing.engine.lost == [os.path.basename(path)]
+    assert bearing.made() == bearing.here
+
+
+def test_an_action_that_has_lost_nothing_is_believed(bearing: RemoteBuild) -> None:
+    assert bearing.ci() == ""
+    assert bearing.made() == bearing.here
+
+
+@pytest.mark.parametrize("trusted", ["", "1"])
+def test_an_action_is_done_again_unless_the_engine_is_believed_that_it_was(
+    build: RemoteBuild, trusted: str
+) -> None:
+    """It is the same action, though the script has been linked anew for each build."""
+    told = {"BUILDPERM_REMOTE_TRUST_CACHE": trusted} if trusted else {}
+    before = len(build.engine.asked)
+    assert build.ci(**told) == ""
+    assert build.ci(**told) == ""
+
+    first, second = build.engine.asked[before:]
+    assert first.action_digest == second.action_digest
+    assert build.engine.kept[-2:] == [False, bool(trusted)]
+    assert build.made() == build.here
 
 
 def test_a_name_that_was_not_there_has_to_be_absent(build: RemoteBuild) -> None:
@@ -307,6 +396,18 @@ def _swapped(one: bytes, other: bytes) -> Callable[[Files], None]:
     return lambda files: _result(files, lambda told: change(told, files))
 
 
+def _replaced(one: bytes, other: bytes) -> Callable[[Files], None]:
+    """Have another text stand in what was printed."""
+
+    def change(told: dict[str, Any], files: Files) -> None:
+        named, size, tokens = told["stdout"]
+        printed = blob_form.unpacked(files[f"1/blobs/{named[:2]}/{named}"], named, size)
+        assert one in printed
+        told["stdout"] = [*_blob(files, printed.replace(one, other))[:2], tokens]
+
+    return lambda files: _result(files, lambda told: change(told, files))
+
+
 def _garbled(files: Files) -> None:
     for path in files:
         if "/blobs/" in path:
@@ -323,7 +424,18 @@ LIES: dict[str, tuple[Callable[[Files], None], str]] = {
     "another output": (_left("file", "more", 0o644), "another result"),
     "a file outside": (_left("file", "../more", 0o644), "no result"),
     "other lines": (_says(b"cargo::rustc-link-arg=-Wl,-x\n"), "another result"),
-    "another order": (_swapped(b"cargo::rustc-env", b"no directive"), "what it printed for Cargo"),
+    "another order": (
+        _swapped(b"cargo::rustc-env", b"cargo::metadata"),
+        "what it printed for Cargo",
+    ),
+    "another order, of one after a blank": (
+        _swapped(b"cargo::rustc-env", b" cargo::metadata"),
+        "what it printed for Cargo",
+    ),
+    "other words": (
+        _replaced(b"no directive", b"a directive"),
+        "what it printed for Cargo",
+    ),
     "a read of its own": (
         _input("file", "/etc/hostname", 0o644, "0" * 64, 1, 1, 1, 1, 1),
         "/etc/hostname there, which was not sent",
@@ -362,11 +474,10 @@ def test_an_engine_that_lies_has_the_script_run_here(build: RemoteBuild, lie: st
     assert not (build.workspace / "target/more").exists()
 
 
-def test_an_order_that_cargo_ignores_may_be_another_one(build: RemoteBuild) -> None:
+@pytest.mark.parametrize("other", [b"cargo::rerun-if-changed=input/t", b"no directive"])
+def test_an_order_that_cargo_ignores_may_be_another_one(build: RemoteBuild, other: bytes) -> None:
     """A folder is listed in another order there, and scripts print what they find in it."""
-    build.engine.changes = _swapped(
-        b"cargo::rerun-if-changed=input/d", b"cargo::rerun-if-changed=input/t"
-    )
+    build.engine.changes = _swapped(b"cargo::rerun-if-changed=input/d", other)
 
     assert build.ci() == ""
     assert build.made() == build.here

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -102,6 +104,21 @@ def test_permissions_and_times_are_sent(engine: LyingEngine, action: Action) -> 
     (node,) = MESSAGES["Directory"].FromString(engine.blobs[inner.digest.hash]).files
     assert node.node_properties.unix_mode.value == 0o640
     assert node.node_properties.mtime.seconds == int(action.source.stat().st_mtime)
+
+
+@pytest.mark.parametrize(("kind", "is_same"), [("made", True), ("file", False)])
+def test_only_of_what_is_made_anew_the_time_does_not_matter(
+    engine: LyingEngine, action: Action, kind: str, *, is_same: bool
+) -> None:
+    engine.answer = lambda _: iter([engine.result(engine.tree({_KEPT: b"{}"}))])
+    action.nodes = [[kind, "/in/read", encode(bytes(action.source))]]
+    for seconds in (1_000_000_000, 1_000_000_001):
+        os.utime(action.source, (seconds, seconds))
+        action.ask(engine)
+        shutil.rmtree(action.answer)
+
+    first, second = engine.asked
+    assert (first.action_digest == second.action_digest) is is_same
 
 
 def test_what_the_engine_has_is_not_sent_again(engine: LyingEngine, action: Action) -> None:
