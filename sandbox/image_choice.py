@@ -71,7 +71,7 @@ def choose(files: Shelf, machine: str, wanted: str = "") -> ImageChoice:
     platform = f"linux/{_NAMES.get(machine, machine)}"
     if files.has("index.json"):
         index = _document(_bytes(files, "index.json"))
-        found = list(_Listing(files, platform).images(index, (), ""))
+        found = list(_Images(files, platform).images(index, (), ""))
     elif files.has("manifest.json"):
         found = list(_saved(files))
     else:
@@ -102,7 +102,7 @@ def choose(files: Shelf, machine: str, wanted: str = "") -> ImageChoice:
     return next(iter(fitting.values()))
 
 
-class _Listing:
+class _Images:
     """Reads an index, and those in it; all together they may list and hold only so much."""
 
     def __init__(self, files: Shelf, platform: str) -> None:

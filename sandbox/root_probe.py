@@ -11,7 +11,7 @@ from buildperm.printable import printable
 from buildperm.sandbox.machine import run_lean
 
 _TIMEOUT_S = 30
-_SETTINGS = Path("/proc/sys")
+_SETTINGS = "/proc/sys"
 _OF_ADMINISTRATOR = "an administrator has to allow user namespaces by another value of it"
 _FORBIDDING = (  # user_namespaces(7); the second is Ubuntu's since 23.10, the third Debian's.
     ("user.max_user_namespaces", "0", _OF_ADMINISTRATOR),
@@ -53,7 +53,7 @@ def _remedy() -> str:
     """Say what forbids user namespaces here, as far as the kernel tells it, and the way out."""
     for name, forbidding, remedy in _FORBIDDING:
         try:
-            said = _SETTINGS.joinpath(name.replace(".", "/")).read_text().strip()
+            said = Path(_SETTINGS, name.replace(".", "/")).read_text().strip()
         except OSError:
             continue  # This kernel does not have it.
         if said == forbidding:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from buildperm.tracer import syscall_numbers, syscall_table
+from tests import kept_results
 from tests.command import buildperm, member
 
 pytestmark = pytest.mark.slow  # It builds.
@@ -120,7 +121,7 @@ def _script(paths: dict[str, tuple[str, str]]) -> str:
 def _inputs(build: Build) -> dict[str, str]:
     """Return the inputs of the one result that is kept: kinds by path."""
     (result,) = build.cache.glob("buildperm/results/**/*.json")
-    inputs: list[list[str]] = json.loads(result.read_bytes())["inputs"]
+    inputs: list[list[str]] = kept_results.read(result)["inputs"]
     return {each[1]: each[0] for each in inputs}
 
 

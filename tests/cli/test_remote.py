@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from buildperm.cache import blob_form, digest
+from tests import kept_results
 from tests.command import buildperm, member
 from tests.engines import Files, LyingEngine, casd, wait_apart
 
@@ -135,7 +136,7 @@ class RemoteBuild:
     def known(self) -> set[str]:
         """Return the paths of files that the script is known to read."""
         kept = (self.cache / "buildperm").rglob("results/*/*/*.json")
-        inputs = [each for path in kept for each in json.loads(path.read_bytes())["inputs"]]
+        inputs = [each for path in kept for each in kept_results.read(path)["inputs"]]
         return {str(each[1]) for each in inputs if each[0] == "file"}
 
     def recording(self) -> list[dict[str, Any]]:
@@ -212,7 +213,7 @@ def test_a_script_that_lacks_an_input_runs_here_and_is_recorded_anew(
     build: RemoteBuild, name: str
 ) -> None:
     for path in (build.cache / "buildperm").rglob("results/*/*/*.json"):
-        told = json.loads(path.read_bytes())
+        told = kept_results.read(path)
         rows = [each for each in told["inputs"] if each[1] != f"$MANIFEST_DIR/input/{name}"]
         assert len(rows) == len(told["inputs"]) - 1
         path.write_text(json.dumps(told | {"inputs": rows}))
@@ -290,7 +291,7 @@ def test_a_name_that_was_not_there_has_to_be_absent(build: RemoteBuild) -> None:
     finally:
         (build.inputs / "absent").unlink()
         for path in (build.cache / "buildperm").rglob("results/*/*/*.json"):
-            inputs = json.loads(path.read_bytes())["inputs"]
+            inputs = kept_results.read(path)["inputs"]
             if ["absent", "$MANIFEST_DIR/input/absent"] not in inputs:
                 path.unlink()  # What this run was, for which the name was there.
 
@@ -330,7 +331,7 @@ def test_what_a_link_leads_to_that_came_since_does_not_leave(build: RemoteBuild)
 
 def _result(files: Files, change: Callable[[dict[str, Any]], object]) -> None:
     (path,) = [path for path in files if path.endswith(".json")]
-    told = json.loads(files[path])
+    told = kept_results.told(files[path])
     change(told)
     files[path] = json.dumps(told).encode()
 

@@ -18,6 +18,7 @@ from buildperm.tracer.recorder.light_opens import Patched
 from buildperm.tracer.recorder.listed_opens import ListedOpens
 from buildperm.tracer.recorder.open_patch import Patch
 from buildperm.tracer.recorder.process_tree import Process
+from tests import kept_results
 from tests.bench import Bench, make_bench
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def inputs(bench: Bench, body: str, *, lists: bool) -> tuple[str, set[tuple[str,
     found = {
         # Times of folders are those of this run.
         tuple(map(str, each[:3] if each[0] in ("look", "listing") else each))
-        for each in json.loads(result.read_bytes())["inputs"]
+        for each in kept_results.read(result)["inputs"]
     }
     return "", found, seen
 
