@@ -7,16 +7,19 @@ killed meanwhile leaves it there without a lock: so the next one for the same na
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
 import re
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
 
 _MARK = ".buildperm-unfinished"
 """A file in it, by which it is known from a folder that somebody has called the same."""
