@@ -75,16 +75,21 @@ def try_restoring(
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _copied(source: Path, folder: Path, seconds: float) -> Workshop:
+    workshop = made_workshop(folder, seconds)
+    ignored = shutil.ignore_patterns("target")
+    shutil.copytree(source, workshop.folder, ignore=ignored, dirs_exist_ok=True)
+    workshop.commit()
+    return workshop
+
+
 def try_restoring_workspace(source: Path, folder: Path, seconds: float) -> list[RestoredUnit]:
     """Show the same of a copy of the workspace in `source`.
 
     Raises:
         StepError: Something could not be prepared or built.
     """
-    workshop = made_workshop(folder, seconds)
-    ignored = shutil.ignore_patterns("target")
-    shutil.copytree(source, workshop.folder, ignore=ignored, dirs_exist_ok=True)
-    workshop.commit()
+    workshop = _copied(source, folder, seconds)
     try:
         return _restored(workshop, ["build"])
     finally:
@@ -97,10 +102,7 @@ def try_on_engine(source: Path, folder: Path, seconds: float, address: str) -> l
     Raises:
         StepError: Something could not be prepared or built.
     """
-    workshop = made_workshop(folder, seconds)
-    ignored = shutil.ignore_patterns("target")
-    shutil.copytree(source, workshop.folder, ignore=ignored, dirs_exist_ok=True)
-    workshop.commit()
+    workshop = _copied(source, folder, seconds)
     cargo = ["check", "--workspace"]
     try:
         _learn(workshop, cargo)

@@ -20,6 +20,7 @@ from buildperm.cache.run_inputs import ABSENT, FILE, LISTING, compare
 from buildperm.rules import limits
 from buildperm.rules.pattern import covers
 from buildperm.supervisor import (
+    asked_process,
     environment,
     kept_inputs,
     landlock,
@@ -31,7 +32,6 @@ from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal as _signal
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from buildperm.supervisor.streams import Streams
     from buildperm.supervisor.tree_supervision import EndedRun
     from buildperm.supervisor.verdict import RunVerdict
-else:
-    import _signal
 
 _START = b"/proc/self/maps"  # Where Rust's own start looks for the guard page of the stack.
 _KERNEL = (b"/proc", b"/sys")
@@ -50,7 +48,6 @@ _SYSTEM = (b"/usr", b"/lib", b"/lib64", b"/etc/ld.so.cache", b"/etc/ld.so.preloa
 _DEBUGGING = (b"/usr/lib/debug",)  # Where a panic looks for names of functions.
 _FUEL, _MEMORY = 20_000_000_000, 1 << 30  # Of one run; fuel is instructions.
 _BYTES_MOST = 1 << 30  # Of one file.
-_POLL_S = 0.01
 _READS = landlock.READ_FILE | landlock.READ_DIR
 
 
@@ -251,27 +248,10 @@ class ModuleRun:
             ValueError: What was said is nothing.
         """
         told = self._run.session["wasi"]
-        said = self._folder + b"/said"
-        words = [*told["command"], self._folder + b"/request.json"]
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        pid = os.posix_spawn(
-            words[0],
-            words,
-            told["environ"],
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, b"/dev/null", os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, said, flags, 0o600),
-                (os.POSIX_SPAWN_OPEN, 2, b"/dev/null", os.O_WRONLY, 0),
-            ],
-        )
-        ends = time.monotonic() + told["timeout_s"]
-        while not os.waitpid(pid, os.WNOHANG)[0]:
-            if has_to_end() or time.monotonic() > ends:
-                os.kill(pid, _signal.SIGKILL)
-                os.waitpid(pid, 0)
-                raise _UnfitError("it took too long")
-            time.sleep(_POLL_S)
-        with open(said, "rb") as file:
+        answer = asked_process.ask(told, self._folder, told["timeout_s"], has_to_end)
+        if answer is None:
+            raise _UnfitError("it took too long")
+        with open(answer[1], "rb") as file:
             return json.loads(file.read())
 
 

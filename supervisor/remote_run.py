@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import marshal
 import os
-import time
 
 from buildperm.cache import digest, static_key
 from buildperm.cache.result_store import FolderStore, StoreError
@@ -22,7 +21,7 @@ from buildperm.cache.run_inputs import compare
 from buildperm.printable import log_text
 from buildperm.rules import makeflags
 from buildperm.rules.variables import looks_secret
-from buildperm.supervisor import environment, private_folder, script
+from buildperm.supervisor import asked_process, environment, private_folder, script
 from buildperm.supervisor.cached_run import difference
 from buildperm.supervisor.input_root import InputRoot, NotSentError
 from buildperm.tracer.notation import encode
@@ -30,15 +29,12 @@ from buildperm.tracer.recorder.writer import first_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal as _signal
     from collections.abc import Callable, Sequence
 
     from buildperm.cache.kept_result import KeptResult
     from buildperm.supervisor.cached_run import CachedRun, RestoredRun
     from buildperm.supervisor.run import Run
     from buildperm.supervisor.session import Session
-else:
-    import _signal
 
 THERE = b"/.buildperm"
 """The folder of an executor's supervisor, in the root that it is given."""
@@ -49,7 +45,6 @@ KEY = digest.of(b"remote")
 ANSWER = b"/answer"
 SAID_MOST = 1000  # Bytes of what is said about a failure.
 
-_POLL_S = 0.01
 _PLAIN = 0  # Of marshal: later forms of the same value differ by who else refers to it.
 _UNORDERED = tuple(
     start + name
@@ -211,32 +206,11 @@ class RemoteRun:
             OSError: Nobody can be asked.
         """
         remote = self._run.session["remote"]
-        said = self._folder + b"/said"
-        words = [*remote["command"], self._folder + b"/request.json"]
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        pid = os.posix_spawn(
-            words[0],
-            words,
-            remote["environ"],
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, b"/dev/null", os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, said, flags, 0o600),
-                (os.POSIX_SPAWN_OPEN, 2, b"/dev/null", os.O_WRONLY, 0),
-            ],
-        )
-        ends = time.monotonic() + remote["timeout_s"] + _GRACE_S
-        is_late = False
-        while True:
-            ended, status = os.waitpid(pid, 0 if is_late else os.WNOHANG)
-            if ended:
-                break
-            if has_to_end() or time.monotonic() > ends:
-                os.kill(pid, _signal.SIGKILL)
-                is_late = True
-            else:
-                time.sleep(_POLL_S)
-        if is_late:
+        most_s = remote["timeout_s"] + _GRACE_S
+        answer = asked_process.ask(remote, self._folder, most_s, has_to_end)
+        if answer is None:
             raise NotSentError("it took too long")
+        status, said = answer
         with open(said, "rb") as file:
             text = file.read(SAID_MOST).decode("utf-8", "replace").strip()
         if text != "done" or status:
