@@ -104,6 +104,15 @@ class KeptResult:
         told = json.dumps([self.left, self.stdout, self.stderr], ensure_ascii=True)
         return digest.of(told.encode())
 
+    def difference(self, now: KeptResult) -> str:
+        """Name the first thing in which what came of a later run is something else."""
+        old = {str(each[1]): each for each in self.left}
+        new = {str(each[1]): each for each in now.left}
+        for path in sorted({*old, *new}):
+            if old.get(path) != new.get(path):
+                return f"$OUT_DIR/{path}"
+        return "what it printed for Cargo" if self.stdout != now.stdout else "what it said"
+
     def blobs(self) -> list[Said]:
         """List what of it is kept apart."""
         files = [each[3:] for each in self.left if each[0] == FILE]

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from buildperm.cache.run_inputs import Input
-    from buildperm.supervisor.cached_run import CachedRun, RestoredRun
+    from buildperm.supervisor.cached_run import CachedRun
+    from buildperm.supervisor.restoring import RestoredRun
     from buildperm.supervisor.run import Run
     from buildperm.supervisor.streams import Streams
     from buildperm.supervisor.tree_supervision import EndedRun

@@ -22,7 +22,6 @@ from buildperm.printable import log_text
 from buildperm.rules import makeflags
 from buildperm.rules.variables import looks_secret
 from buildperm.supervisor import asked_process, environment, private_folder, script
-from buildperm.supervisor.cached_run import difference
 from buildperm.supervisor.input_root import InputRoot, NotSentError
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder.writer import first_line
@@ -32,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from buildperm.cache.kept_result import KeptResult
-    from buildperm.supervisor.cached_run import CachedRun, RestoredRun
+    from buildperm.supervisor.cached_run import CachedRun
+    from buildperm.supervisor.restoring import RestoredRun
     from buildperm.supervisor.run import Run
     from buildperm.supervisor.session import Session
 
@@ -242,7 +242,7 @@ class RemoteRun:
         if self._is_same_but_for_order(result, known, store):
             result.stdout = known.stdout
         if known.content() != result.content():
-            raise NotSentError(f"another result came of it there: {difference(known, result)}")
+            raise NotSentError(f"another result came of it there: {known.difference(result)}")
 
     def _is_same_but_for_order(
         self, result: KeptResult, known: KeptResult, store: FolderStore
