@@ -39,7 +39,7 @@ FOLDER = "folder"
     absent
     link     its text, with tokens, as encoded
     look     mode, size, modified; of a folder links instead of size; both 0 of anything else
-    folder   a folder, and no link to one: `..` leads out of it
+    folder   a folder, and no link to one: `..` leads out of it, or readlink(2) was asked
     kernel   digest of what a file or folder of /proc or /sys says
 """
 
@@ -144,6 +144,20 @@ class RunInputs:
         real = self._led(path)
         about = self._about(real) if real and not self.reason else None
         if about is not None:
+            self._add_look(real, about)
+
+    def add_read_link(self, path: bytes) -> None:
+        """Add what was asked for the text of a link: of a folder, that it is none.
+
+        So the folders above a place are not asked for their permissions by `realpath`.
+        """
+        real = self._led(path)
+        about = self._about(real) if real and not self.reason else None
+        if about is None:
+            return
+        if stat.S_ISDIR(about.st_mode):
+            self._add(FOLDER, real)
+        else:
             self._add_look(real, about)
 
     def add_executed(self, path: bytes) -> None:

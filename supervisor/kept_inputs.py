@@ -68,6 +68,8 @@ def why_not_kept(
         collector.add_opened(path)
     for path in sorted(asked.looked):
         collector.add_looked(path)
+    for path in sorted(asked.read_links):
+        collector.add_read_link(path)
     for path in sorted(asked.executed):
         collector.add_executed(path)
     return collector.reason, collector.inputs()

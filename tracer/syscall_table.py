@@ -215,18 +215,27 @@ class AffinityLayout:
 class LookLayout:
     """A look: a call that asks about what is at a path, and opens nothing."""
 
-    __slots__ = ("fixed_flags", "flags", "path")
+    __slots__ = ("fixed_flags", "flags", "path", "reads_link")
     is_conditional = True
 
-    def __init__(self, path: tuple[int, int], flags: int = NONE, *, fixed_flags: int = 0) -> None:
+    def __init__(
+        self,
+        path: tuple[int, int],
+        flags: int = NONE,
+        *,
+        fixed_flags: int = 0,
+        reads_link: bool = False,
+    ) -> None:
         """Say where its arguments are.
 
         Args:
             path: Of what it asks about.
             flags: AT_* flags: AT_SYMLINK_NOFOLLOW decides about a last link.
             fixed_flags: What it asks with where it takes none.
+            reads_link: It says what a link says, and of all else that it is none: readlink(2).
         """
         self.path = path
+        self.reads_link = reads_link
         self.flags = flags
         self.fixed_flags = fixed_flags
 
@@ -303,8 +312,8 @@ CALLS: dict[str, Layout] = {
     "access": LookLayout((CWD, 0)),
     "faccessat": LookLayout((0, 1)),
     "faccessat2": LookLayout((0, 1), 3),
-    "readlink": LookLayout((CWD, 0), fixed_flags=NOT_FOLLOWED),
-    "readlinkat": LookLayout((0, 1), fixed_flags=NOT_FOLLOWED),
+    "readlink": LookLayout((CWD, 0), fixed_flags=NOT_FOLLOWED, reads_link=True),
+    "readlinkat": LookLayout((0, 1), fixed_flags=NOT_FOLLOWED, reads_link=True),
     "statfs": LookLayout((CWD, 0)),
     "chdir": LookLayout((CWD, 0)),
     "getxattr": LookLayout((CWD, 0)),

@@ -315,6 +315,39 @@ def test_what_lies_beside_a_workspace_is_not_missed_in_a_third_one(tmp_path: Pat
     assert made == [b"false", b"false", b"true"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "outcomes"),
+    [
+        ("std::fs::canonicalize(&out).unwrap(); let made = 1;", ["kept", "restored", "restored"]),
+        (
+            "use std::os::unix::fs::PermissionsExt; "
+            'let made = std::fs::metadata("../..").unwrap().permissions().mode();',
+            ["kept", "restored", "kept"],
+        ),
+    ],
+    ids=["only led through", "asked for its permissions"],
+)
+def test_folders_above_a_deeper_copy_matter_to_who_asks_for_them(
+    tmp_path: Path, body: str, outcomes: list[str]
+) -> None:
+    (tmp_path / "a").mkdir(mode=0o755)
+    written = 'std::fs::write(format!("{out}/made"), made.to_string()).unwrap();'
+    build = Build(tmp_path / "a", f'let out = std::env::var("OUT_DIR").unwrap(); {body}{written}')
+    build.twice()
+    found = []
+    for name in ("b", "c", "d/deeper/still"):
+        (tmp_path / name).mkdir(mode=0o755, parents=True)
+        other = object.__new__(Build)
+        other.workspace, other.cache = tmp_path / name / "ws", build.cache
+        shutil.copytree(build.workspace, other.workspace, ignore=shutil.ignore_patterns("target"))
+        if name.startswith("d"):
+            (tmp_path / name).chmod(0o1777)
+        found.append(other.ci())
+
+    assert found == outcomes
+
+
 def test_another_number_of_jobs_changes_nothing(seen: Build) -> None:
     assert seen.ci("--", "build", "-j", "1") == "restored"
 

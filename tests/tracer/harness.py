@@ -124,7 +124,7 @@ def main(spec: dict[str, Any]) -> int:
     }
     writer.save(spec["recording"], header, end)
     with open(spec["recording"] + b".asked", "wb") as asked_file:
-        found = asked.opened, asked.looked, asked.executed
+        found = asked.opened, asked.looked, asked.executed, asked.read_links
         asked_file.write(marshal.dumps((asked.reason, *map(frozenset, found))))
     with open(spec["recording"] + b".stops", "w", encoding="utf-8") as file:
         file.write(str(recorder.python_stops))

@@ -58,7 +58,7 @@ class Recorded:
     path: Path
     stdout: bytes
     python_stops: int  # Those that the Python loop has handled.
-    asked: tuple[frozenset[bytes], ...]  # Opened, looked at, executed, where that was collected.
+    asked: tuple[frozenset[bytes], ...]  # As AskedPaths has them, where that was collected.
     reason: str  # Why nobody can say all of that.
 
 

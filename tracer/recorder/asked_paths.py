@@ -43,6 +43,7 @@ class AskedPaths:
     def __init__(self) -> None:
         self.opened: set[bytes] = set()  # At least once with success.
         self.looked: set[bytes] = set()  # All that was opened in vain, or only looked at.
+        self.read_links: set[bytes] = set()  # What may be a link: readlink(2).
         self.executed: set[bytes] = set()  # Programs, those that are not there among them.
         self.reason = ""  # Why nobody can say all of that, as a clause about the run.
 
@@ -59,7 +60,9 @@ class AskedPaths:
             if name in opens:
                 observer.handlers[number] = self._opening(handler, opens[name])
             elif name in looks:
-                observer.handlers[number] = self._looking(observer, handler, looks[name].path)
+                observer.handlers[number] = self._looking(
+                    observer, handler, looks[name].path, reads_link=looks[name].reads_link
+                )
             elif name in changes:
                 # What comes of it says what is there, and a recording has no links to that.
                 layout = changes[name]
@@ -97,8 +100,16 @@ class AskedPaths:
 
         return on_entry, on_exit
 
-    def _looking(self, observer: Observer, handler: Handler, place: tuple[int, int]) -> Handler:
+    def _looking(
+        self,
+        observer: Observer,
+        handler: Handler,
+        place: tuple[int, int],
+        *,
+        reads_link: bool = False,
+    ) -> Handler:
         begin, end = handler
+        noted = self.read_links if reads_link else self.looked
         start_at, path_at = (index + 1 for index in place)
         if place[1] == NONE:
             return handler  # It is about a descriptor.
@@ -109,7 +120,7 @@ class AskedPaths:
             path = observer.host_path(memory.c_string(tid, syscall[path_at]) or b"")
             if path:  # Else it is about a descriptor, which has been opened: AT_EMPTY_PATH.
                 start = syscall[start_at] if start_at else AT_FDCWD
-                self.looked.add(location.absolute(process.pid, tid, start, path))
+                noted.add(location.absolute(process.pid, tid, start, path))
             return begin(tid, process, syscall)
 
         return on_entry, end

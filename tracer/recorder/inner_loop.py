@@ -51,7 +51,7 @@ _TAKEN_SIZE = _TAKEN.size + _PATH_SIZE + 4096
 _NEWS_SIZE = struct.Struct("=I")  # Of all news in bytes, before them: news.c
 _NEWS = struct.Struct("=3iI")  # struct news, before its text
 _ASKED = struct.Struct("=2I")  # struct asked in asked.c, before its text
-_OPENED, _LOOKED, _EXECUTED = 1, 2, 4  # enum asked_how
+_OPENED, _LOOKED, _EXECUTED, _READ_LINK = 1, 2, 4, 8  # enum asked_how
 
 _loaded: dict[bytes, tuple[CDLL, PyDLL]] = {}
 
@@ -86,7 +86,8 @@ class InnerLoop:
         for number, name in calls.items():
             if name in looks:
                 asked = looks[name]
-                short.add_look(number, *asked.path, asked.flags, asked.fixed_flags)
+                flags = asked.flags, asked.fixed_flags
+                short.add_look(number, *asked.path, *flags, asked.reads_link)
         for number in self._executions:
             start, path = executions[calls[number]].path
             short.add_execution(number, start, path, executions[calls[number]].argv)
@@ -257,6 +258,8 @@ class InnerLoop:
                 asked.opened.add(path)
             if how & _LOOKED:
                 asked.looked.add(path)
+            if how & _READ_LINK:
+                asked.read_links.add(path)
             if how & _EXECUTED:
                 asked.executed.add(path)
 

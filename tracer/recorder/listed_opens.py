@@ -275,6 +275,8 @@ class ListedOpens(LightOpens):
                 if not _is_plain(path):
                     asked.reason = asked.reason or "a tool read about a process"
                 asked.opened.add(path)
+            elif kind in path_list.READ_LINKS:
+                asked.read_links.add(path)
             else:
                 asked.looked.add(path)
             for follows in path_list.KINDS.get(kind, (True,)) if looks is not None else ():

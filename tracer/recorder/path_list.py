@@ -50,6 +50,9 @@ KINDS: dict[int, tuple[bool, ...]] = {
 But for FAILED, these are the lower eight bits of the number of a call.
 """
 
+READ_LINKS = (11, 89)
+"""Those of KINDS that ask what a link says, and nothing else."""
+
 # Maps both pieces, and makes the page what it is to be; the first call has its arguments already.
 MAPPING = (
     b"\xb8\x09\x00\x00\x00\x0f\x05"  # mov $9,%eax; syscall: mmap

@@ -85,13 +85,15 @@ def test_both_loops_collect_the_same(
     assert by_inner.python_stops < by_python.python_stops
     for ours, theirs in zip(by_python.asked, by_inner.asked, strict=True):
         assert _plain(ours) == _plain(theirs)
-    opened, looked, executed = map(_plain, by_inner.asked)
+    opened, looked, executed, read_links = map(_plain, by_inner.asked)
     home = os.fsencode(top)
+    assert not {home + b"/many7", home + b"/link"}.isdisjoint(read_links)
     if words:
         assert {home + b"/many%d" % number for number in range(5000)} <= looked
         return
     assert {home + b"/file", home + b"/link/file"} <= opened
     assert {home + b"/none", home + b"/sub/none", home + b"/sub/in-child"} <= looked
+    assert home + b"/sub/in-child" not in read_links
     assert {home + b"/none/tool", b"/none/tool", b"/bin/true"} <= executed
 
 

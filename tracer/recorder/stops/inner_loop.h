@@ -95,7 +95,7 @@ bool note_news(const struct repeat *repeat);
 void forget_news(void);
 
 /* ---- asked.c: every path that is asked for, where all are collected: asked_paths.py ---- */
-enum asked_how { OPENED = 1, LOOKED = 2, EXECUTED = 4 };
+enum asked_how { OPENED = 1, LOOKED = 2, EXECUTED = 4, READ_LINK = 8 };
 /* Notes the path of a thread, which is about to ask for it. False where Python has to: there is no room, or it means
    something else in each process. */
 bool ask(struct thread *thread);

@@ -41,7 +41,7 @@ struct info {
 /* A call, and where its arguments are: OpenLayout, ExecutionLayout and LookLayout in syscall_table.py. */
 struct call {
     int number, start, path, flags, fixed_flags, argv;
-    bool looks;
+    bool looks, reads_link;
 };
 
 static struct call calls[MOST_CALLS];
@@ -80,19 +80,19 @@ EXPORTED int restart(void) {
 
 EXPORTED void add_open(int number, int start_at, int path_at, int flags_at, int fixed_flags) {
     if (call_count < MOST_CALLS) {
-        calls[call_count++] = (struct call){number, start_at, path_at, flags_at, fixed_flags, UNTOLD, false};
+        calls[call_count++] = (struct call){number, start_at, path_at, flags_at, fixed_flags, UNTOLD, false, false};
     }
 }
 
-EXPORTED void add_look(int number, int start_at, int path_at, int flags_at, int fixed_flags) {
+EXPORTED void add_look(int number, int start_at, int path_at, int flags_at, int fixed_flags, int reads_link) {
     if (call_count < MOST_CALLS) {
-        calls[call_count++] = (struct call){number, start_at, path_at, flags_at, fixed_flags, UNTOLD, true};
+        calls[call_count++] = (struct call){number, start_at, path_at, flags_at, fixed_flags, UNTOLD, true, reads_link};
     }
 }
 
 EXPORTED void add_execution(int number, int start_at, int path_at, int argv_at) {
     if (call_count < MOST_CALLS) {
-        calls[call_count++] = (struct call){number, start_at, path_at, UNTOLD, 0, argv_at, false};
+        calls[call_count++] = (struct call){number, start_at, path_at, UNTOLD, 0, argv_at, false, false};
     }
 }
 
@@ -139,7 +139,7 @@ static bool is_of_no_interest(struct thread *thread, const struct call *call, co
     thread->start = call->start == UNTOLD ? AT_FDCWD : (int)arguments[call->start];
     if (is_collecting) {
         if (!ask(thread)) return false;
-        note_asked(thread, LOOKED);
+        note_asked(thread, call->reads_link ? READ_LINK : LOOKED);
     }
     if (is_looking) {
         int flags = call->flags == UNTOLD ? call->fixed_flags : (int)arguments[call->flags];
