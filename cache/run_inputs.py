@@ -17,6 +17,7 @@ from errno import ENOENT, ENOTDIR
 from buildperm.cache import digest
 from buildperm.cache.known_digests import LEAST_BYTES
 from buildperm.tracer.notation import encode
+from buildperm.tracer.recorder import program_interpreter
 from buildperm.tracer.recorder.location import open_regular_file
 
 TYPE_CHECKING = False
@@ -165,10 +166,16 @@ class RunInputs:
         for _ in range(5):  # execve(2): interpreters of interpreters, four at most.
             real = self._led(path)
             about = self._about(real) if real and not self.reason else None
-            if about is None or not stat.S_ISREG(about.st_mode):
+            if about is None:
+                return
+            if stat.S_ISDIR(about.st_mode):
+                self._add(FOLDER, real)  # No program; whoever searches PATH goes on.
+                return
+            if not stat.S_ISREG(about.st_mode):
+                self._add_look(real, about)
                 return
             self._add_file(real, about)
-            path = _interpreter(real)
+            path = program_interpreter.of(real)
             if not path.startswith(b"/"):
                 if path:
                     self._refuse(real, "names a program by a relative path")
@@ -584,35 +591,3 @@ def _said_by_kernel(path: bytes) -> str | OSError:
     except OSError as error:
         return error
     return digest.of(bytes(content))
-
-
-def _interpreter(path: bytes) -> bytes:
-    """Return what the kernel starts a program with: after `#!`, or in its ELF header."""
-    try:
-        file = open_regular_file(path)
-        try:
-            head = os.read(file, 4096)
-            if head.startswith(b"#!"):
-                line = head[2:].split(b"\n", 1)[0].replace(b"\t", b" ").strip(b" ")
-                return line.split(b" ", 1)[0]
-            return _loader(file, head)
-        finally:
-            os.close(file)
-    except OSError:
-        return b""
-
-
-def _loader(file: int, head: bytes) -> bytes:
-    """Return PT_INTERP of a program: elf(5), 64 bits, little-endian."""
-    if not head.startswith(b"\x7fELF\x02\x01") or len(head) < 64:
-        return b""
-    at = int.from_bytes(head[32:40], "little")
-    size, number = (int.from_bytes(head[place : place + 2], "little") for place in (54, 56))
-    table = os.pread(file, min(size * number, 1 << 16), at)
-    for place in range(0, len(table) - 40, max(size, 1)):
-        if table[place : place + 4] == b"\x03\0\0\0":
-            start, length = (
-                int.from_bytes(table[place + off : place + off + 8], "little") for off in (8, 32)
-            )
-            return os.pread(file, min(length, 4096), start).rstrip(b"\0")
-    return b""

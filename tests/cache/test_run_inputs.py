@@ -25,7 +25,7 @@ LATER_NS = 3_600_000_000_000
 def place(tmp_path: Path) -> Path:
     """Make what a run may have looked at."""
     top = tmp_path / "place"
-    for folder in ("include", "out", "bin", "versions/1", "versions/2"):
+    for folder in ("include", "out", "bin/folder", "versions/1", "versions/2"):
         (top / folder).mkdir(parents=True)
     (top / "include/a.h").write_text("one")
     (top / "include/c.h").write_text("")
@@ -62,6 +62,7 @@ def collected(place: Path) -> RunInputs:
     inputs.add_looked(at + b"/empty/below")
     inputs.add_executed(at + b"/tool")
     inputs.add_executed(at + b"/bin/gone")
+    inputs.add_executed(at + b"/bin/folder")
     inputs.add_opened(at + b"/out/own")
     return inputs
 
@@ -125,6 +126,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a name that was not there": lambda at: (at / "include/b.h").write_text(""),
     "a folder that was not there": lambda at: (at / "absent").mkdir(),
     "a program that was not there": lambda at: (at / "bin/gone").write_text(""),
+    "a program instead of a folder": lambda at: _blocked(at / "bin/folder"),
     "a link to the same elsewhere": lambda at: _relink(at / "current", "versions/2"),
     "a link instead of a folder, before `..`": lambda at: _moved(at / "versions", at / "aside"),
     "a folder instead of a file, before `..`": lambda at: _made(at / "looked"),

@@ -10,7 +10,7 @@ Part of the supervisor: standard library only, nothing heavy.
 
 from __future__ import annotations
 
-from buildperm.tracer.recorder import location, memory
+from buildperm.tracer.recorder import location, memory, program_interpreter
 from buildperm.tracer.recorder.location import AT_FDCWD
 from buildperm.tracer.syscall_table import (
     NAMING,
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _UNREADABLE = "it named something by what nobody but the kernel could read"
 """Mostly nothing is there, for the kernel neither: proc(5), proc_mem.force_override."""
+
+_RELATIVE = "it ran a program that names another one by a relative path"
 
 _RESOLVE_AT = 16  # openat2(2): struct open_how
 _ELSEWHERE = 0x10 | 0x20  # RESOLVE_IN_ROOT and RESOLVE_CACHED: no path says what the answer is.
@@ -135,12 +137,22 @@ class AskedPaths:
         def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
             decoded = begin(tid, process, syscall)
             if decoded is not None:
-                self.executed.add(decoded[0])
+                self._add_program(process.pid, decoded[0])
             if _is_unreadable(tid, syscall[path_at]):
                 self.reason = _UNREADABLE
             return decoded
 
         return on_entry, end
+
+    def _add_program(self, pid: int, path: bytes) -> None:
+        """Add a program, and what it is started with: it may be gone when the run has ended."""
+        for _ in range(5):  # execve(2): interpreters of interpreters, four at most.
+            self.executed.add(path)
+            path = program_interpreter.of(b"/proc/%d/root%b" % (pid, path))
+            if not path.startswith(b"/"):
+                if path:
+                    self.reason = _RELATIVE
+                return
 
 
 def _is_unreadable(tid: int, address: int) -> bool:

@@ -8,7 +8,13 @@ from __future__ import annotations
 import os
 from errno import ENOENT
 
-from buildperm.tracer.recorder import decoding, location, memory, refusal
+from buildperm.tracer.recorder import (
+    decoding,
+    location,
+    memory,
+    program_interpreter,
+    refusal,
+)
 from buildperm.tracer.recorder.decoding import RESTARTING
 from buildperm.tracer.recorder.location import AT_FDCWD
 
@@ -78,10 +84,9 @@ def _interpreter(path: bytes) -> bytes:
     except OSError:
         return b""
     try:
-        line = os.read(file, 256).split(b"\n", 1)[0]
+        named = program_interpreter.of_script(os.read(file, 256))
     except OSError:
         return b""
     finally:
         os.close(file)
-    words = line[2:].split() if line.startswith(b"#!") else []
-    return location.resolved(words[0]) if words and words[0].startswith(b"/") else b""
+    return location.resolved(named) if named.startswith(b"/") else b""
