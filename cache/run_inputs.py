@@ -15,6 +15,7 @@ import stat
 from errno import ENOENT, ENOTDIR
 
 from buildperm.cache import digest
+from buildperm.cache.file_times import keeps_times, reordered
 from buildperm.cache.known_digests import LEAST_BYTES
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder import program_interpreter
@@ -22,7 +23,7 @@ from buildperm.tracer.recorder.location import open_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from typing import TypeAlias
 
     from buildperm.cache.known_digests import KnownDigests
@@ -70,9 +71,6 @@ _OF_ITSELF = frozenset(
     b"smaps_rollup stat statm status syscall task timerslack_ns wchan".split()
 )
 _AS_SUPERVISOR = frozenset((b"cgroup", b"mountinfo", b"mounts"))  # It is where its script is.
-# In memory, pages are never written back. So who has mapped a file changes its times but once.
-_UNTIMED = frozenset((b"tmpfs", b"ramfs", b"hugetlbfs"))
-_NEAR_NS = 1_000_000_000  # So near to each other, files may have been written at once.
 _DEVICES = frozenset(b"fd full null ptmx pts random stderr stdin stdout tty urandom zero".split())
 
 
@@ -386,25 +384,8 @@ def compare(
             compared.difference = f"{each[1]} {why}"
             break
     else:
-        compared.difference = _reordered(compared.looked)
+        compared.difference = reordered(compared.looked)
     return compared
-
-
-def _reordered(looked: list[tuple[str, int, int]]) -> str:
-    """Name a file that is no longer older or newer than another one as it was, as for make.
-
-    What was written at once, as by a checkout, may come in any order within a moment.
-    """
-    for path, before, now in looked:
-        if before == now:
-            continue
-        for _, other_before, other_now in looked:
-            then, since = before - other_before, now - other_now
-            is_turned = then * since < 0
-            is_one_level = (then == 0) != (since == 0)
-            if is_turned or (is_one_level and max(abs(then), abs(since)) >= _NEAR_NS):
-                return f"{path} was written in another order"
-    return ""
 
 
 def _compared(
@@ -474,11 +455,12 @@ def _compared_content(
     if stat.S_IMODE(about.st_mode) != each[2] and (is_file or not is_staged):
         return "has other permissions"
     now = _signature(about)
-    if list(now) == each[4:] and (not is_file or keeps_times(about.st_dev)):
+    is_signed = list(now) == each[4:]
+    if is_signed and keeps_times(about.st_dev):
         return ""
     if is_file and now[0] != each[4]:
         return "holds something else"
-    compared.is_slow = True
+    compared.is_slow |= not is_signed
     found = _content(path) if is_file else listing(path, is_ordered=not is_staged)
     if isinstance(found, OSError):
         raise found
@@ -511,32 +493,9 @@ def _signature(about: os.stat_result) -> tuple[int, ...]:
     return about.st_size, about.st_mtime_ns, about.st_dev, about.st_ino, about.st_ctime_ns
 
 
-_untimed: list[frozenset[int]] = []  # Devices, once they have been looked up.
-
-
 def _is_fixed(link: bytes) -> bool:
     """Tell whether nobody can change a link: one in `/` in a root has been made for this run."""
     return not link.rpartition(b"/")[0] and bool(os.statvfs(b"/").f_flag & os.ST_RDONLY)
-
-
-def keeps_times(device: int) -> bool:
-    """Tell whether the times of a file say that it was written to, however it was."""
-    if not _untimed:
-        try:
-            with open("/proc/self/mountinfo", "rb") as file:
-                _untimed.append(frozenset(_untimed_devices(file.read())))
-        except OSError:
-            return False
-    return device not in _untimed[0]
-
-
-def _untimed_devices(mountinfo: bytes) -> Iterator[int]:
-    """Yield the devices whose files keep no times: proc_pid_mountinfo(5)."""
-    for line in mountinfo.splitlines():
-        fields, _, rest = line.partition(b" - ")
-        if rest.split(b" ", 1)[0] in _UNTIMED:
-            major, _, minor = fields.split()[2].partition(b":")
-            yield os.makedev(int(major), int(minor))
 
 
 def _content(path: bytes) -> str | OSError:

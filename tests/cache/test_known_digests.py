@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from buildperm.cache import digest, run_inputs
+from buildperm.cache import digest, file_times
 from buildperm.cache.known_digests import LEAST_BYTES, KnownDigests
 from buildperm.cache.path_tokens import PathTokens
 from buildperm.cache.run_inputs import RunInputs
@@ -22,7 +22,7 @@ FALSE = digest.of(b"what no file holds")
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make a large file in a folder that keeps times, wherever the tests have theirs."""
-    monkeypatch.setattr(run_inputs, "_untimed", [frozenset()])
+    monkeypatch.setattr(file_times, "_untimed", [frozenset()])
     path = tmp_path / "library.so"
     path.write_bytes(b"x" * LEAST_BYTES)
     return path
@@ -57,7 +57,7 @@ def test_a_file_in_memory_is_read_each_time(
     """Who writes by a mapping leaves no time there."""
     read(library, tmp_path / "kept")
     forge(tmp_path / "kept")
-    monkeypatch.setattr(run_inputs, "_untimed", [frozenset([library.stat().st_dev])])
+    monkeypatch.setattr(file_times, "_untimed", [frozenset([library.stat().st_dev])])
 
     assert read(library, tmp_path / "kept") == digest.of(library.read_bytes())
 

@@ -4,6 +4,7 @@ import contextlib
 import mmap
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -209,6 +210,19 @@ def test_what_make_would_tell_apart_is_another_result(
     compared = compare(inputs.inputs(), tokens_of(place))
     assert ("another order" in compared.difference) == differs
     assert compared.times
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self"), reason="no /proc")
+def test_names_that_come_without_a_time_are_noticed() -> None:
+    inputs = RunInputs(PathTokens({}), [], time.time_ns() + LATER_NS)
+    inputs.add_opened(b"/proc")
+
+    with subprocess.Popen(["sleep", "60"]) as process:  # One more folder.
+        compared = compare(inputs.inputs(), PathTokens({}))
+        process.kill()
+
+    assert inputs.reason == ""
+    assert compared.difference == "/proc lists something else"
 
 
 def test_another_order_of_names_is_another_listing(
