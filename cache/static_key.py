@@ -30,6 +30,8 @@ FORMAT = "1"
 JOBS = b"NUM_JOBS"
 """Cargo's `-j`: it says how much may run at once, and must not say more."""
 
+# SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGXFSZ: no script ignores them when it begins.
+_DEFAULT = sum(1 << (number - 1) for number in (1, 2, 13, 15, 25))
 _SERVER = (b"--jobserver-auth=", b"--jobserver-fds=", b"--sync-mutex=", b"-j", b"--jobs")
 
 
@@ -80,9 +82,19 @@ def _process() -> str:
     """Say what a process hands on, and a script learns without opening anything.
 
     Capabilities: capabilities(7). Personality: personality(2), which turns what uname(2) says.
+    Ignored signals: execve(2); in a background job of a shell, SIGQUIT is one.
     """
     with open("/proc/self/status", "rb") as file:
-        lines = [line for line in file.read().splitlines() if line.startswith((b"Cap", b"NoNewP"))]
+        told = file.read().splitlines()
+    lines = [line for line in told if line.startswith((b"Cap", b"NoNewP"))]
+    lines += [
+        b"ignored %x" % (int(line.split()[1], 16) & ~_DEFAULT)
+        for line in told
+        if line.startswith(b"SigIgn:")
+    ]
+    with open("/proc/self/timerslack_ns", "rb") as file:
+        lines.append(b"slack " + file.read().strip())
+    lines.append(b"policy %d" % os.sched_getscheduler(0))
     with open("/proc/self/personality", "rb") as file:
         lines.append(file.read().strip())
     lines.append(b"nice %d" % os.getpriority(os.PRIO_PROCESS, 0))

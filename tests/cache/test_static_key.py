@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -65,6 +66,9 @@ def test_grants_program_umask_and_processors_are_parts_of_the_key() -> None:
 HANDED_ON = {
     "niceness": "os.nice(1)",
     "personality": "ctypes.CDLL(None).personality(0x0020000)",  # UNAME26
+    "an ignored signal": "signal.signal(signal.SIGQUIT, signal.SIG_IGN)",
+    "slack of timers": "ctypes.CDLL(None).prctl(29, 70123, 0, 0, 0)",  # PR_SET_TIMERSLACK
+    "policy": "os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))",
     "privileges": "ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)",  # PR_SET_NO_NEW_PRIVS
 }
 
@@ -73,7 +77,7 @@ HANDED_ON = {
 def test_what_a_process_hands_on_is_part_of_the_key(change: str) -> None:
     told = "print(static_key.parts({}, '', (), {}, PathTokens({}))['what the process is'])"
     program = (
-        "import ctypes, os\nfrom buildperm.cache import static_key\n"
+        "import ctypes, os, signal\nfrom buildperm.cache import static_key\n"
         f"from buildperm.cache.path_tokens import PathTokens\n{told}\n{told}\n{change}\n{told}"
     )
 
@@ -85,6 +89,15 @@ def test_what_a_process_hands_on_is_part_of_the_key(change: str) -> None:
     assert before == again
     is_so_already = "prctl" in change and "NoNewPrivs: 1" in before
     assert before != after or is_so_already
+
+
+def test_a_signal_that_no_script_ignores_is_no_part_of_the_key() -> None:
+    before = key()
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # As under nohup(1).
+    try:
+        assert key() == before
+    finally:
+        signal.signal(signal.SIGHUP, former)
 
 
 def test_the_same_below_another_place_is_the_same_key() -> None:
