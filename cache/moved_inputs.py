@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
+import string
 
 from buildperm.cache.kept_result import TIMES_OF_FILES, TIMES_OF_FOLDERS
 from buildperm.cache.run_inputs import FOLDER, LOOK
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     """Places by name: where each was, and where it is now."""
 
 _UP = "/.."
+_PLAIN = frozenset((string.ascii_letters + string.digits + "/._-+").encode())
 _KIND = 0o170000  # S_IFMT: inode(7)
 
 
@@ -104,6 +106,14 @@ def goes_by(inputs: Iterable[Input], name: str) -> bool:
 def is_as_deep(one: bytes, other: bytes) -> bool:
     """Tell whether as many folders lie above both."""
     return os.path.normpath(one).count(b"/") == os.path.normpath(other).count(b"/")
+
+
+def is_as_plain(then: bytes, here: bytes) -> bool:
+    """Tell whether a path has no characters here, such as blanks, that it had not there.
+
+    Whoever writes it may have to escape these, and where it was kept there was nothing to escape.
+    """
+    return set(here) - _PLAIN <= set(then)
 
 
 def _by_path(inputs: Iterable[Input]) -> dict[tuple[str, str], Input]:

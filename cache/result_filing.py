@@ -17,20 +17,22 @@ from buildperm.tracer.notation import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from buildperm.cache.kept_result import KeptResult
     from buildperm.cache.near_result import NearResult
-    from buildperm.cache.result_store import ResultStore
+    from buildperm.cache.result_store import FolderStore
 
+_MOST_RESULTS = 64  # Below one key: all are read each time. A script may read what always changes.
 _APART_S = 1.0  # So long after a run another one can tell whether the clock matters.
 
 
 def file_result(
-    store: ResultStore,
+    store: FolderStore,
     key: str,
     made: KeptResult,
     every: Iterable[NearResult],
+    names: Sequence[str],
     places: Mapping[str, bytes],
 ) -> str:
     """File a new result; return why it is not, or nothing.
@@ -40,6 +42,7 @@ def file_result(
         key: Its static key.
         made: The result.
         every: The results to which it is compared.
+        names: Of all results below the key, the latest first.
         places: Where it was made.
 
     Raises:
@@ -69,6 +72,8 @@ def file_result(
             store.put(key, near.name, known)
             why = f"two runs differed in {known.why}"
     if not is_filed and not why:
+        for name in names[_MOST_RESULTS - 1 :]:
+            store.remove(key, name)
         store.put(key, f"{time.time_ns():x}-{os.getpid():x}", made)
     return "" if is_filed else why
 

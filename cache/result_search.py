@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from buildperm.cache.kept_result import CANDIDATE, CONFIRMED, UNSTABLE
-from buildperm.cache.moved_inputs import goes_by, is_as_deep
+from buildperm.cache.moved_inputs import goes_by, is_as_deep, is_as_plain
 from buildperm.cache.near_result import NearResult
 from buildperm.cache.run_inputs import GONE, THERE_NOW, compare
 from buildperm.printable import log_text
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 class ResultSearch:
     """What a store has of runs that began like this one."""
 
-    __slots__ = ("_distance", "_places", "_tokens", "exact", "is_unstable", "known", "near", "why")
+    __slots__ = (
+        *("_distance", "_places", "_tokens"),
+        *("exact", "is_unstable", "known", "names", "near", "why"),
+    )
 
     def __init__(
         self,
@@ -58,7 +61,9 @@ class ResultSearch:
         self.known: KeptResult | None = None  # The latest that began like this run, if any.
         self.why: list[str] = []  # Nothing is restored.
         self.is_unstable = False  # Two such runs were not the same: none is kept.
-        for name, result in store.results(key):
+        every = store.results(key)
+        self.names = [name for name, _ in every]  # The latest first.
+        for name, result in every:
             near = self._near(name, result)
             if self.is_unstable:
                 self.known = None
@@ -100,14 +105,22 @@ class ResultSearch:
         if held:
             self.why.append(f"its binaries hold ${held[0]}, which is elsewhere")
             return None
+        odd = [place for place in elsewhere if not self._is_as_plain(result, place)]
+        if odd:
+            self.why.append(f"${odd[0]} has other characters than where it was made")
+            return None
         return NearResult(name, result, compared, elsewhere)
 
     def _is_free(self, result: KeptResult, place: str) -> bool:
         """Tell whether the same came of it wherever a place was."""
-        if place not in result.free:
+        if place not in result.free or not self._is_as_plain(result, place):
             return False
         then, here = decode(result.places.get(place, "")), self._places.get(place, b"")
         return is_as_deep(then, here) or not goes_by(result.inputs, place)
+
+    def _is_as_plain(self, result: KeptResult, place: str) -> bool:
+        then, here = decode(result.places.get(place, "")), self._places.get(place, b"")
+        return is_as_plain(then, here)
 
     def _note_known(self, result: KeptResult, compared: InputComparison) -> None:
         """Note the latest of those results whose inputs are most like what there is now."""

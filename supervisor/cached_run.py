@@ -17,6 +17,7 @@ import os
 import time
 
 from buildperm.cache import static_key
+from buildperm.cache.file_times import is_set_back
 from buildperm.cache.kept_result import CANDIDATE
 from buildperm.cache.known_digests import KnownDigests
 from buildperm.cache.output_copy import NotKeptError
@@ -64,10 +65,11 @@ class CachedRun:
         self._run = run
         self._why: list[str] = []
         self._near: list[NearResult] = []
+        self._names: list[str] = []  # Of all results below its key, the latest first.
         self.key = ""
         self._key: RunKey | None = None
         self.tokens = PathTokens(run.places)
-        self.began_ns = time.time_ns()
+        self.began_ns, self._began_up_ns = time.time_ns(), _up_ns()
         self._outcome = "run"
         try:
             self._why += self._unfit()
@@ -100,7 +102,7 @@ class CachedRun:
         found = ResultSearch(
             self._store, self.key, run.places, self.tokens, restores=told.get("restores", True)
         )
-        self.known, self._near = found.known, found.near
+        self.known, self._near, self._names = found.known, found.near, found.names
         self._why += found.why
         if found.is_unstable:
             return
@@ -235,6 +237,8 @@ class CachedRun:
     def _kept(self, ended: EndedRun, streams: Streams, verdict: RunVerdict, told_more: bool) -> str:
         """Keep it; return why not, or nothing."""
         run = self._run
+        if is_set_back(time.time_ns() - self.began_ns, _up_ns() - self._began_up_ns):
+            return "the clock was set back while it ran"  # What was written since seems older.
         took_ns, made_s = ended.writer.duration_ns(), int(time.time())
         known = KnownDigests(self._store.folder + _DIGESTS)
         why, inputs = why_not_kept(ended, verdict, self.tokens, self.began_ns, known)
@@ -252,7 +256,7 @@ class CachedRun:
             return "another day began while it ran"
         made.took_ns, made.jobs = took_ns, self._jobs
         made.key, made.inputs = self._key.parts if self._key else {}, inputs
-        return file_result(self._store, self.key, made, self._near, run.places)
+        return file_result(self._store, self.key, made, self._near, self._names, run.places)
 
     def _compare_again(self, streams: Streams, verdict: RunVerdict) -> None:
         """Compare with what would have been restored; remove that if it differs.
@@ -292,3 +296,8 @@ class CachedRun:
             script.write_atomically(path, json.dumps(said).encode())
         except OSError:
             pass
+
+
+def _up_ns() -> int:
+    """Return how long the machine has run, in nanoseconds: clock_gettime(2)."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from buildperm.cache.kept_result import TIMES_OF_FOLDERS
-from buildperm.cache.moved_inputs import MovedInputs, goes_by, is_as_deep
+from buildperm.cache.moved_inputs import MovedInputs, goes_by, is_as_deep, is_as_plain
 
 MOVED = {"WORKSPACE": (b"/co/a/ws", b"/co/b/ws")}
 FOLDER_MODE = stat.S_IFDIR | 0o755
@@ -75,3 +75,20 @@ def test_without_another_place_both_count() -> None:
     joined = MovedInputs([absent("/x")], [absent("/y")], {})
 
     assert joined.inputs == [absent("/x"), absent("/y")]
+
+
+@pytest.mark.parametrize(
+    ("then", "here", "is_plain"),
+    [
+        (b"/co/a", b"/Srv/b-2_x.y+z", True),
+        (b"/co/a", b"/co/b c", False),
+        (b"/co/a", b'/co/b"', False),
+        (b"/co/a", b"/co/b\xc3\xbc", False),
+        (b"/co/a", b"/co/$b", False),
+        (b"/co/a b", b"/co/b", True),
+        (b"/co/a b", b"/c o/b", True),
+        (b"/co/a b", b"/co/b#", False),
+    ],
+)
+def test_what_would_be_escaped_is_another_place(then: bytes, here: bytes, is_plain: bool) -> None:
+    assert is_as_plain(then, here) == is_plain

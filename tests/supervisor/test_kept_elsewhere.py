@@ -1,0 +1,106 @@
+"""Results in places that are called otherwise, and what is kept below one key."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import kept_results
+from tests.bench import Bench, make_bench
+
+pytestmark = pytest.mark.slow  # It runs scripts until they have come to the same.
+
+BODY = """
+import os, shlex
+out, package = os.environ["OUT_DIR"], os.environ["CARGO_MANIFEST_DIR"]
+with open(package + "/read") as file:
+    said = file.read()
+with open(out + "/made", "w") as file:
+    file.write("cd %s\\n%s" % (shlex.quote(out), said))
+"""
+
+
+@pytest.fixture
+def first() -> Iterator[Bench]:
+    """Return a bench whose runs are kept."""
+    for bench in make_bench("own"):
+        yield prepared(bench, bench.top / "results")
+
+
+def prepared(bench: Bench, kept: Path) -> Bench:
+    bench.kept = kept
+    read = bench.package / "read"
+    read.write_text("one")
+    os.utime(read, (1, 1))
+    return bench
+
+
+def beside(first: Bench, name: str) -> Bench:
+    """Return a bench in another place, with the same results."""
+    assert first.kept is not None
+    top = first.top / name
+    top.mkdir()
+    return prepared(Bench(top, first.uid, first.python), first.kept)
+
+
+def outcome(bench: Bench, placed: Path) -> tuple[str, str]:
+    """Run a script; return what came of looking for a result, and what it has made."""
+    shutil.rmtree(bench.out_dir)
+    bench.out_dir.mkdir()
+    time.sleep(0.1)  # What is younger than a run is not kept.
+    ended = bench.run(placed)
+    assert ended.status == 0, ended.stderr
+    said = json.loads((bench.unit / "buildperm/result.json").read_bytes())
+    return str(said["outcome"]), (bench.out_dir / "made").read_text()
+
+
+def outcomes(bench: Bench, path: str) -> list[str]:
+    """Run a script until it is restored; return what came of that each time."""
+    placed = bench.script(BODY)
+    found = [outcome(bench, placed)]
+    while found[-1][0] != "restored" and len(found) < 20:
+        time.sleep(1.1)  # The same has to come of it a second later, or later still.
+        found.append(outcome(bench, placed))
+    assert {made for _, made in found} == {f"cd {path}\none"}
+    assert found[-1][0] == "restored"
+    return [came for came, _ in found]
+
+
+def test_a_path_that_has_to_be_escaped_is_not_put_in_for_one_that_has_not(first: Bench) -> None:
+    outcomes(first, str(first.out_dir))
+    second = beside(first, "second")
+    outcomes(second, str(second.out_dir))
+    third = beside(first, "third")
+
+    assert outcomes(third, str(third.out_dir)) == ["restored"]
+    blank = beside(first, "with a blank")
+    assert len(outcomes(blank, f"'{blank.out_dir}'")) > 2  # As in a place of its own.
+    assert outcomes(third, str(third.out_dir)) == ["restored"]
+
+
+def test_so_many_results_are_kept_below_one_key(first: Bench) -> None:
+    placed = first.script(BODY)
+    assert first.kept is not None
+    assert outcome(first, placed)[0] == "kept"
+    (result,) = first.kept.rglob("*.json")
+    for at in range(80):
+        shutil.copy(result, result.with_name(f"{at:x}-1.json"))
+    (first.package / "read").write_text("two")
+
+    assert outcome(first, placed)[0] == "kept"
+
+    left = list(first.kept.rglob("*.json"))
+    assert len(left) == 64
+    contents = [
+        each[3]
+        for path in left
+        for each in kept_results.read(path)["inputs"]
+        if each[1] == "$MANIFEST_DIR/read"
+    ]
+    assert sorted(contents.count(each) for each in set(contents)) == [1, 63]  # The new one is kept.
