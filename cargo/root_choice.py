@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from buildperm.cargo import user_configuration
 from buildperm.cargo.toolchain import home
-from buildperm.errors import CannotEnforceError
+from buildperm.errors import BuildpermError, CannotEnforceError
 from buildperm.printable import printable
 from buildperm.rules import root_layout
 from buildperm.rules.pattern import covers
@@ -47,7 +48,6 @@ def choose(
     Raises:
         CannotEnforceError: There is none here, it is another one, or scripts cannot be put into it.
     """
-    named = environment.get(ROOT_VARIABLE, "")
     if not policy.root_digest:
         if environment.get(ASKED_VARIABLE):
             raise CannotEnforceError(
@@ -57,7 +57,7 @@ def choose(
             )
         return None
     _check_runtime(policy, prepared.runtime)
-    root = _found(policy, named, places)
+    root = _found(policy, environment, places)
     _check_places(root, places, prepared)
     found = _proven(policy, root)
     return {
@@ -71,10 +71,11 @@ def choose(
 
 def check_here(
     policy: Policy, environment: Mapping[str, str], workspace: Path, runtime: str
-) -> None:
-    """Make sure, without a build, that the root that Cargo.toml wants is here and can be entered.
+) -> Path:
+    """Return the folder of the root that Cargo.toml wants: it is here, and can be entered.
 
-    Whether the tool chain and the target directory lie where they can, only a build knows.
+    Nothing is built for that. Whether the tool chain and the target directory lie where they can,
+    only a build knows.
 
     Args:
         policy: What Cargo.toml says; it has `root-digest`.
@@ -88,7 +89,9 @@ def check_here(
     _check_runtime(policy, runtime)
     places = {"WORKSPACE": workspace, "HOME": home(environment)}
     real = {name: os.fsencode(os.path.realpath(place)) for name, place in places.items()}
-    _proven(policy, _found(policy, environment.get(ROOT_VARIABLE, ""), real))
+    found = _found(policy, environment, real)
+    _proven(policy, found)
+    return found
 
 
 def _check_runtime(policy: Policy, runtime: str) -> None:
@@ -132,12 +135,23 @@ def check_unchanged(session: Session) -> None:
         )
 
 
-def _found(policy: Policy, named: str, places: Mapping[str, bytes]) -> Path:
-    said = named or policy.root
+def _found(policy: Policy, environment: Mapping[str, str], places: Mapping[str, bytes]) -> Path:
+    """Return the folder that somebody names: who calls, else their own file, else Cargo.toml."""
+    named = environment.get(ROOT_VARIABLE, "")
+    try:
+        own = user_configuration.path_of(environment)
+        found = "" if named else user_configuration.root_folder(policy.root_digest, environment)
+    except BuildpermError as error:
+        raise CannotEnforceError(
+            f"where the root {policy.root_digest} lies is not known: {error.args[0]}",
+            hint=error.hint,
+        ) from error
+    hint = f"`--root FOLDER`, {ROOT_VARIABLE}, or a line below `[roots]` in {printable(str(own))}"
+    said = named or found or policy.root
     if not said:
         raise CannotEnforceError(
             f"{policy.manifest} wants the root {policy.root_digest}, and nothing says where it is",
-            hint=f"Name its folder: `--root FOLDER`, or {ROOT_VARIABLE}. {_unpack(policy)}.",
+            hint=f"Name its folder: {hint}. {_unpack(policy)}.",
         )
     token, slash, rest = said.partition("/")
     if token.startswith("$") and not named:
@@ -146,10 +160,11 @@ def _found(policy: Policy, named: str, places: Mapping[str, bytes]) -> Path:
         return Path(os.path.realpath(said, strict=True))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
+        by = f" of {printable(str(own))}" if found else ""
         raise CannotEnforceError(
             f"{policy.manifest} wants the root {policy.root_digest}, and "
-            f"`{printable(said)}` cannot be used: {why}",
-            hint=f"{_unpack(policy)}, or name its folder: `--root FOLDER`, or {ROOT_VARIABLE}.",
+            f"`{printable(said)}`{by} cannot be used: {why}",
+            hint=f"{_unpack(policy)}, or name its folder: {hint}.",
         ) from error
 
 

@@ -46,6 +46,7 @@ class PreferencesResult:
             "screens": preferences.screens,
             "mouse": preferences.mouse,
             "ask": preferences.ask,
+            "roots": {**preferences.roots},
             "keys": {row.id: [*preferences.keys.get(row.id, row.default)] for row in self.rows},
         }
 
@@ -60,6 +61,8 @@ class PreferencesResult:
         yield f"screens  {_yes(preferences.screens)}"
         yield f"mouse    {_yes(preferences.mouse)}"
         yield f"ask      {_yes(preferences.ask)}"
+        for digest, folder in preferences.roots.items():
+            yield f"roots    {digest} = {printable(folder)}"
         for row in self.rows:
             if row.id in preferences.keys:
                 keys = " ".join(preferences.keys[row.id])
@@ -76,6 +79,10 @@ def example(rows: Iterable[KeyRow]) -> str:
     for name, meaning in SETTINGS.items():
         lines += [f"# {meaning.replace('`', '')}", f"#{name} = {values[name]}"]
     lines += [
+        "",
+        "# Where the root lies here that a Cargo.toml names by `root-digest`.",
+        "[roots]",
+        f'#"sha256:{"0" * 64}" = "$HOME/roots/trixie"',
         "",
         "# A key, or a list of keys: a letter, or a name such as f2, ctrl+k, home.",
         "[keys]",

@@ -1,7 +1,7 @@
 """What a person prefers on this machine: the configuration file, read and checked.
 
-It says how things look, which keys do them, and whether plain Cargo asks. Nothing in it changes
-what a build may do, or what a command answers.
+It says how things look, which keys do them, whether plain Cargo asks, and where roots lie. Nothing
+in it changes what a build may do, or what a command answers.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, cast
 
+from buildperm.cargo import user_configuration
+from buildperm.cargo.user_configuration import ROOTS, problem
 from buildperm.errors import BuildpermError
-from buildperm.printable import shown
 
 SETTINGS: Final = {
     "theme": "colours of the screens: `high-contrast`, `textual-light`, `textual-dark`, `nord`, …",
@@ -24,8 +25,6 @@ SETTINGS: Final = {
     "ask": "`true` asks while plain Cargo waits, where a workspace does not say; see `enable`",
 }
 """What can be set besides keys, and what it means."""
-
-_LARGEST: Final = 1 << 20  # Bytes: nobody writes more by hand.
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,8 @@ class Preferences:
     ask: bool = False  # While plain Cargo waits, where Cargo.toml says nothing about that.
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Keys by the id of an action, as they were written."""
+    roots: Mapping[str, str] = field(default_factory=dict)
+    """Folders by the digest of the root that lies there, as they were written."""
 
     def is_ascii_only(self, environment: Mapping[str, str]) -> bool:
         """Tell whether to draw with ASCII only.
@@ -59,7 +60,7 @@ class PreferencesFile:
 
     def problem(self, what: str, hint: str) -> BuildpermError:
         """Return the error for something in the file that is wrong."""
-        return _problem(self.path, what, hint)
+        return problem(self.path, what, hint)
 
     @classmethod
     def load(cls) -> PreferencesFile:
@@ -68,16 +69,14 @@ class PreferencesFile:
         Raises:
             BuildpermError: It cannot be read, or says something that is no preference.
         """
-        path = _path()
         try:
-            with path.open("rb") as file:
-                raw = file.read(_LARGEST + 1)
-        except (FileNotFoundError, NotADirectoryError):
+            path = user_configuration.path_of(os.environ)
+        except BuildpermError:  # Nobody's: what needs a home says so.
+            unread = Path("~", ".config", "buildperm", "config.toml")
+            return cls(unread, exists=False, preferences=Preferences())
+        raw = user_configuration.read(path)
+        if raw is None:
             return cls(path, exists=False, preferences=Preferences())
-        except OSError as error:
-            raise _problem(
-                path, f"cannot be read: {error.strerror}", "Make it readable, or remove it."
-            ) from error
         return cls(path, exists=True, preferences=parse(raw, path))
 
 
@@ -87,30 +86,26 @@ def parse(raw: bytes, path: Path) -> Preferences:
     Raises:
         BuildpermError: It is no TOML, or says something that is no preference.
     """
-    import tomllib  # Only now: most people have no such file.
-
-    if len(raw) > _LARGEST:
-        raise _problem(path, "is larger than a megabyte", "Write only what is to be changed.")
-    try:
-        table = tomllib.loads(raw.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise _problem(path, f"broken TOML: {error}", "Correct it, or remove it.") from error
+    table = user_configuration.parse(raw, path)
     values: dict[str, object] = {}
     for name, value in table.items():
         if name == "keys":
             values[name] = dict(_keys(value, path))
             continue
+        if name == ROOTS:
+            values[name] = dict(user_configuration.roots(table, path))
+            continue
         if name not in SETTINGS:
-            known = [*SETTINGS, "keys"]
+            known = [*SETTINGS, "keys", ROOTS]
             near = get_close_matches(name, known, 1)
             hint = f"Did you mean `{near[0]}`?" if near else f"There is: {', '.join(known)}."
-            raise _problem(path, f"`{name}` is no setting", hint)
+            raise problem(path, f"`{name}` is no setting", hint)
         wanted = str if name == "theme" else bool
         if not isinstance(value, wanted):
             hint = 'Write the name of a theme: `theme = "high-contrast"`.'
             if wanted is bool:
                 hint = f"Write `{name} = true` or `{name} = false`."
-            raise _problem(path, f"`{name}` cannot be {value!r}", hint)
+            raise problem(path, f"`{name}` cannot be {value!r}", hint)
         values[name] = value
     return Preferences(
         theme=cast("str", values.get("theme", "")),
@@ -119,6 +114,7 @@ def parse(raw: bytes, path: Path) -> Preferences:
         mouse=cast("bool", values.get("mouse", True)),
         ask=cast("bool", values.get("ask", False)),
         keys=cast("dict[str, tuple[str, ...]]", values.get("keys", {})),
+        roots=cast("dict[str, str]", values.get(ROOTS, {})),
     )
 
 
@@ -135,17 +131,10 @@ def started_environment() -> dict[str, str]:
     return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
 
 
-def _path() -> Path:
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    if not os.path.isabs(base):  # Others have to be ignored: XDG Base Directory Specification.
-        base = os.path.expanduser("~/.config")
-    return Path(base, "buildperm", "config.toml")
-
-
 def _keys(value: object, path: Path, prefix: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the keys of each action; a dot in an id may be written as a table, too."""
     if not isinstance(value, dict):
-        raise _problem(
+        raise problem(
             path, "`keys` must be a table", 'Write `[keys]`, and below `review.allow = "y"`.'
         )
     for name, given in value.items():
@@ -158,7 +147,7 @@ def _keys(value: object, path: Path, prefix: str = "") -> Iterator[tuple[str, tu
             case [*names] if names and all(isinstance(each, str) for each in names):
                 yield identifier, tuple(map(str, names))
             case _:
-                raise _problem(
+                raise problem(
                     path,
                     f"`keys.{identifier}` cannot be {given!r}",
                     f'Write a key or a list of keys: `{identifier} = "y"`.',
@@ -172,7 +161,3 @@ def _has_unicode(environment: Mapping[str, str]) -> bool:
     )
     encoding = named.partition("@")[0].rpartition(".")[2] if "." in named else ""
     return not named or encoding.upper().replace("-", "") == "UTF8"
-
-
-def _problem(path: Path, what: str, hint: str) -> BuildpermError:
-    return BuildpermError(f"{shown(str(path))}: {shown(what)}", hint=shown(hint))

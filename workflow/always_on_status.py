@@ -24,12 +24,13 @@ from buildperm.cargo import (
 from buildperm.errors import BuildpermError
 from buildperm.policy import manifest
 from buildperm.tracer.notation import encode
-from buildperm.workflow import ask_setting, editor_settings
+from buildperm.workflow import ask_setting, editor_settings, root_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from buildperm.cargo.standing_state import StandingState
+    from buildperm.policy.grants import Policy
 
 _CANARY = PurePath(configuration.__file__).with_name("standing-canary.rs")
 _MANIFEST = """\
@@ -102,7 +103,10 @@ def status(folder: Path, *, tries: bool = True) -> AlwaysOnStatus:
     problems = []
     if enrolled:
         try:
-            lines.append(_asking(enrolled))
+            policy = _policy(enrolled)
+            lines.append(_asking(policy))
+            if policy.root_digest:
+                lines += root_report.standing(policy)
         except BuildpermError as error:
             problems.append(f"nothing is compiled here before this is mended: {error.args[0]}")
     if wrapped is None:
@@ -163,17 +167,21 @@ def _of_containers(enrolled: Path) -> Iterator[str]:
         yield f"not held: containers of {', '.join(found)} (docs/always-on.md, `In a container`)"
 
 
-def _asking(enrolled: Path) -> str:
-    """Say whether plain Cargo asks in an enrolled workspace.
+def _policy(enrolled: Path) -> Policy:
+    """Read what the Cargo.toml of an enrolled workspace says.
 
     Raises:
         BuildpermError: Its Cargo.toml is broken: then no build of it runs.
     """
     path = enrolled / "Cargo.toml"
     try:
-        policy = manifest.read(path.read_bytes(), path)
+        return manifest.read(path.read_bytes(), path)
     except OSError as error:
         raise BuildpermError(f"cannot read `{path}`: {error.strerror}") from error
+
+
+def _asking(policy: Policy) -> str:
+    """Say whether plain Cargo asks in an enrolled workspace."""
     try:
         found = ask_setting.of_workspace(policy, os.environ)
     except BuildpermError as error:  # The build goes on without: see `standing_preparation`.

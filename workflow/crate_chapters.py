@@ -27,13 +27,14 @@ from buildperm.report.html_page import (
 )
 from buildperm.report.shell_line import recalled_line
 from buildperm.report.text import count
-from buildperm.workflow import evidence
+from buildperm.workflow import evidence, root_report
 from buildperm.workflow.evidence import Evidence, RecordedRun
 from buildperm.workflow.script_lookup import FoundScript
 
 _RUNS_MOST = 4  # Of one crate.
 _COMMANDS_MOST = 40  # Of one program.
 _NAMES_MOST = 25  # Of files in one folder.
+_DIGEST_SHORT = len("sha256:") + 12  # The source of a chapter has all of it.
 _FOLDED_FROM = 6  # So many files in one folder are one row.
 _FILES = (Kind.READ, Kind.WRITE)
 
@@ -243,14 +244,23 @@ def _run_title(run: RecordedRun) -> str:
     said = "" if run.context.role.subject is SubjectKind.MACRO else f"{subject}, "
     return (
         f"{said}{evidence.context_text(run.context)}, recorded {run.circumstance} "
-        f"{evidence.time_ago(run.modified_s)}"
+        f"{evidence.time_ago(run.modified_s)}{_within(run)}"
     )
+
+
+def _within(run: RecordedRun) -> str:
+    """Say what it saw as the system, shortly; empty where that was the machine's."""
+    return f", in the root {run.root_digest[:_DIGEST_SHORT]}…" if run.root_digest else ""
 
 
 def _source(known: Evidence, reported: str | None) -> str:
     told = []
     if known.runs:
-        told.append(f"{count(len(known.runs), 'recording')} on this machine")
+        within = root_report.recorded_in(
+            run.root_digest for run in known.runs if run.context.role.subject is SubjectKind.SCRIPT
+        )
+        runs = count(len(known.runs), "recording")
+        told.append(f"{runs} on this machine{', ' if within else ''}{within}")
     elif not known.is_empty:
         told.append(f"{lock_file.NAME}, which leaves out who did it and what everybody may do")
     if reported is not None:

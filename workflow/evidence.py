@@ -51,6 +51,7 @@ class RecordedRun:
     is_light: bool  # Files that compilers read are not listed.
     command: str = ""  # That built: see `Header.command`.
     root: bytes = b""  # In the place of the machine's system folders; empty: there was none.
+    root_digest: str = ""  # What that was; empty where there was none.
 
     @property
     def is_learning(self) -> bool:
@@ -260,6 +261,7 @@ def _run(
         found.header.observation != FULL,
         found.header.command,
         found.header.root.path if found.header.root else b"",
+        found.header.root.digest if found.header.root else "",
     )
 
 

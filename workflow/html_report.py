@@ -12,6 +12,8 @@ from buildperm.errors import BuildpermError
 from buildperm.policy import lock_file
 from buildperm.policy.access import Access
 from buildperm.policy.combination import combine
+from buildperm.policy.grants import Policy
+from buildperm.policy.role import SubjectKind
 from buildperm.policy.snapshot import Snapshot
 from buildperm.presentation import console
 from buildperm.presentation.crate_account import AREAS, CrateAccount, map_cells
@@ -157,9 +159,7 @@ def _make(
         workspace=view.workspace.name,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         source=" ".join(
-            filter(
-                None, (_source(seen, len(wanted) - len(seen), reported), root_report.told(policy))
-            )
+            filter(None, (_source(seen, len(wanted) - len(seen), reported), _roots(seen, policy)))
         ),
         verdict=overall_verdict(chapters, accounts),
         severity=severity,
@@ -217,6 +217,13 @@ def _grants(
     found = tables(view, lines, snapshots, scripts, sorted(workspace.policy.crates))
     changes = blame(workspace.manifest_path, (line for table in found for line in table.lines()))
     return found, {table.key: tuple(grant_rows(table, lines, changes)) for table in found}
+
+
+def _roots(seen: Sequence[_ToldCrate], policy: Policy) -> str:
+    """Say what build scripts saw as the system: macros always see that of the machine."""
+    runs = (run for each in seen for run in each.known.runs)
+    scripts = (run for run in runs if run.context.role.subject is SubjectKind.SCRIPT)
+    return root_report.seen(policy, (run.root_digest for run in scripts))
 
 
 def _source(seen: Sequence[_ToldCrate], unseen: int, reported: str | None) -> str:

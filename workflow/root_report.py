@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from buildperm.cargo import root_choice, session_maker, user_configuration
 from buildperm.errors import BuildpermError, CannotEnforceError, ExitCode
 from buildperm.policy import manifest
 from buildperm.policy.grants import Policy
@@ -14,6 +18,9 @@ from buildperm.printable import printable
 from buildperm.report.text import count
 from buildperm.sandbox import image_choice, image_unpacking, root_digest
 from buildperm.sandbox.image_files import ImageError, shelf
+from buildperm.tracer.notation import encode
+
+_MACHINE = "in the system of this machine"
 
 
 def tell_digest(folder: Path) -> int:
@@ -29,7 +36,9 @@ def tell_digest(folder: Path) -> int:
             f"the root `{printable(str(folder))}` cannot be used: {error.strerror}",
             hint="Name the folder that has `usr` and `etc`.",
         ) from error
-    console.print_line(f'root-digest = "{root_digest.state_of(root).digest}"')
+    digest = root_digest.state_of(root).digest
+    console.print_line(f'root-digest = "{digest}"')
+    _tell_place(digest, root)
     return ExitCode.OK
 
 
@@ -86,7 +95,24 @@ def unpack(archive: Path, folder: Path, wanted: str) -> int:
     )
     console.print_line(f'root-image = "{declared or image.digest}"')
     console.print_line(f'root-digest = "{made.digest}"')
+    _tell_place(made.digest, folder)
     return ExitCode.OK
+
+
+def _tell_place(digest: str, folder: Path) -> None:
+    """Say how this machine finds the root, if it does not yet."""
+    try:
+        own = user_configuration.path_of(os.environ)
+        if user_configuration.root_folder(digest, os.environ):
+            return
+    except BuildpermError:
+        return  # Whoever needs it says what is wrong.
+    place = str(folder)
+    if printable(place) != place:
+        return  # It could not be pasted.
+    console.print_message(f"To find it on this machine, for {printable(str(own))}:")
+    console.print_message("[roots]")
+    console.print_message(f'"{digest}" = {json.dumps(place, ensure_ascii=False)}')
 
 
 def told(policy: Policy) -> str:
@@ -95,6 +121,47 @@ def told(policy: Policy) -> str:
         return ""
     image = f", of the image `{policy.root_image}`," if policy.root_image else ""
     return f"Build scripts see the root `{policy.root_digest}`{image} in place of the system here."
+
+
+def standing(policy: Policy) -> Iterator[str]:
+    """Say what build scripts see as the system while plain Cargo is held, and where that lies.
+
+    Raises:
+        CannotEnforceError: They cannot be put into it: then no build runs.
+    """
+    yield told(policy).removesuffix(".").replace("B", "b", 1)
+    if sys.platform == "linux":
+        runtime = session_maker.choose_runtime(policy, os.environ).name
+        found = root_choice.check_here(policy, os.environ, policy.manifest.parent, runtime)
+        yield f"that root is in {encode(os.fsencode(found))}"
+
+
+def recorded_in(digests: Iterable[str]) -> str:
+    """Say in which roots recordings were made; empty where all saw the system of the machine.
+
+    Args:
+        digests: Of each recording the digest of its root; empty for the system of the machine.
+    """
+    found = dict.fromkeys(digests)
+    if not any(found):
+        return ""
+    return " and ".join(f"in the root `{each}`" if each else _MACHINE for each in found)
+
+
+def seen(policy: Policy, digests: Iterable[str]) -> str:
+    """Say what build scripts saw as the system when they were recorded, and what Cargo.toml wants.
+
+    Args:
+        policy: What Cargo.toml says.
+        digests: Of each recording of a build script the digest of its root, as `recorded_in`.
+    """
+    found = [*digests]
+    if all(digest == policy.root_digest for digest in found):
+        return told(policy)
+    wanted = f"the root `{policy.root_digest}`" if policy.root_digest else "no root"
+    return (
+        f"Build scripts were recorded {recorded_in(found) or _MACHINE}; Cargo.toml names {wanted}."
+    )
 
 
 def _policy(start: Path) -> Policy | None:

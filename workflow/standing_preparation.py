@@ -152,7 +152,12 @@ class StandingPreparation:
             return False
 
     def _held(self, tools: Toolchain, root: Path | None, enrolled: Path | None) -> Path:
-        from buildperm.cargo import accepted_settings, adopted_scripts, standing_build
+        from buildperm.cargo import (
+            accepted_settings,
+            adopted_scripts,
+            standing_build,
+            user_configuration,
+        )
         from buildperm.cargo.target_directory import TargetDirectory
 
         owner = enrolled or self._state.enrolled(self._folder)
@@ -180,6 +185,8 @@ class StandingPreparation:
             ask_s=self._ask_s(policy) if root is not None and root == enrolled else 0,
         )
         self._inputs |= {*programs}
+        if policy.root_digest:  # That file may say where it lies.
+            self._inputs.add(user_configuration.path_of(self._environment))
         stub = directory.stub_text()
         count = adopted_scripts.adopt(target, stub, standing_state.note_stub(self._place, stub))
         if count and str(target) in self._state.targets:  # All of it had stubs.

@@ -20,9 +20,12 @@ from threading import Thread
 
 import pytest
 
+from tests.cli.always_on_machine import PersonsMachine, machine
 from tests.command import CI, LEARN, buildperm, environment, is_orderly, kill_group, member
 from tests.made_image import BASE, layout
 from tests.small_root import SmallRoot, skip_without_rooms
+
+__all__ = ["machine"]
 
 pytestmark = pytest.mark.slow  # Each builds.
 
@@ -188,6 +191,65 @@ def test_where_the_root_lies_may_be_said_on_each_machine(
     ended = buildperm(*CI, folder=workspace, extra={"BUILDPERM_ROOT": str(moved)})
     assert ended.returncode == 20
     assert "root" not in _recorded(workspace)
+
+
+def test_the_own_file_says_where_the_root_lies_and_no_workspace_does(
+    workspace: Path, root: SmallRoot, tmp_path: Path
+) -> None:
+    """The team commits a digest; each machine has the folder elsewhere."""
+    _grant(workspace)
+    moved = shutil.copytree(root.folder, tmp_path / "moved", symlinks=True)
+    own = tmp_path / "of-me/buildperm/config.toml"
+    own.parent.mkdir(parents=True)
+    extra = {"XDG_CONFIG_HOME": str(tmp_path / "of-me")}
+    said = buildperm("root", "digest", str(moved), folder=tmp_path, extra=extra)
+    own.write_text(said.stderr.partition("\n")[2])  # As it is printed.
+    ended = buildperm(*CI, folder=workspace, extra=extra)
+    assert ended.returncode == 0, ended.stderr
+    assert _recorded(workspace)["root"] == {"path": str(moved), "digest": root.digest}
+    shown = buildperm("config", folder=workspace, extra=extra)
+    assert f"roots    {root.digest} = {moved}" in shown.stdout
+    # Neither Cargo's settings of a workspace nor a file of its own move it.
+    planted = workspace / ".config/buildperm/config.toml"
+    planted.parent.mkdir(parents=True)
+    planted.write_text(own.read_text().replace(str(moved), str(root.folder)))
+    settings = workspace / ".cargo/config.toml"
+    settings.parent.mkdir()
+    settings.write_text(
+        f'[env]\nXDG_CONFIG_HOME = {{ value = "{planted.parents[1]}", force = true }}\n'
+    )
+    assert buildperm(*CI, folder=workspace, extra=extra).returncode == 0
+    assert _recorded(workspace)["root"] == {"path": str(moved), "digest": root.digest}
+    shutil.rmtree(settings.parent)
+    # It may be anywhere, and still has to be what Cargo.toml says.
+    (moved / "etc/os-release").write_text("NAME=another\n")
+    ended = buildperm(*CI, folder=workspace, extra=extra)
+    assert (ended.returncode, "is not the one" in ended.stderr) == (23, True)
+    own.write_text(f'[roots]\n"{root.digest}" = "$HOME/\\u001b[31mnowhere"\n')
+    ended = buildperm(*CI, folder=workspace, extra=extra)
+    assert (ended.returncode, f"of {own} cannot be used" in ended.stderr) == (23, True)
+    assert is_orderly(ended.stderr)
+    own.write_text("[roots")
+    ended = buildperm(*CI, folder=workspace, extra=extra)
+    assert (ended.returncode, f"{own}: broken TOML" in ended.stderr) == (23, True)
+    # Who says it for this command needs no file.
+    ended = buildperm(*CI, "--root", str(root.folder), folder=workspace, extra=extra)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_the_html_report_names_the_root_of_each_recording(workspace: Path, root: SmallRoot) -> None:
+    _grant(workspace)
+    assert buildperm(*CI, folder=workspace).returncode == 0
+    first = root.digest
+    (root.folder / "etc/os-release").write_text("NAME=another\n")
+    _redigest(workspace, root)
+    page = buildperm("report", "--html", "-o", "-", folder=workspace).stdout
+    assert f"Build scripts were recorded in the root <code>{first}</code>" in page
+    assert f"Cargo.toml names the root <code>{root.digest}</code>" in page
+    assert f"1 recording on this machine, in the root <code>{first}</code>" in page
+    assert buildperm(*CI, folder=workspace).returncode == 0
+    page = buildperm("report", "--html", "-o", "-", folder=workspace).stdout
+    assert f"Build scripts see the root <code>{root.digest}</code>" in page
 
 
 def test_another_committed_root_runs_scripts_again(workspace: Path, root: SmallRoot) -> None:
@@ -433,3 +495,31 @@ def test_doctor_says_whether_the_root_can_be_used(
     assert other.returncode == 23
     assert f"root of scripts: {wanted}: cannot be used" in other.stdout
     assert root.digest in other.stderr
+
+
+def test_status_names_the_root_in_which_plain_cargo_is_held(
+    machine: PersonsMachine, workspace: Path, root: SmallRoot, tmp_path: Path
+) -> None:
+    """It lies where the own file says, also once that has been changed."""
+    _grant(workspace)
+    machine.workspace = workspace
+    machine.enable()
+    said = machine.buildperm("status")
+    assert said.returncode == 0, said.stdout
+    assert f"build scripts see the root `{root.digest}`" in said.stdout
+    assert f"that root is in {root.folder}" in said.stdout
+    assert machine.cargo("check").returncode == 0
+    wanted = root.digest
+    moved = root.folder.rename(tmp_path / "moved")
+    own = machine.home / ".config/buildperm/config.toml"
+    own.parent.mkdir(parents=True)
+    said = machine.buildperm("status")
+    assert (said.returncode, "before this is mended" in said.stdout) == (23, True)
+    assert wanted in said.stdout
+    (workspace / "sample/build.rs").write_text(f"{_LOOKS}\n")  # So that it has to run.
+    assert machine.cargo("check").returncode != 0
+    own.write_text(f'[roots]\n"{wanted}" = "{moved}"\n')
+    said = machine.buildperm("status")
+    assert (said.returncode, f"that root is in {moved}" in said.stdout) == (0, True)
+    ended = machine.cargo("check")
+    assert ended.returncode == 0, ended.stderr

@@ -15,6 +15,7 @@ from buildperm.presentation.preference_text import KeyRow, PreferencesResult, ex
 from buildperm.presentation.preferences import Preferences, PreferencesFile, parse
 
 PATH = Path("/home/me/.config/buildperm/config.toml")
+DIGEST = "ab" * 32
 
 
 def test_everything_that_can_be_set_is_read() -> None:
@@ -29,9 +30,11 @@ def test_everything_that_can_be_set_is_read() -> None:
         "review.deny" = ["x", "f2"]
         [keys.tree]
         down = "ctrl+n"
+        [roots]
+        "sha256:%s" = "$HOME/roots/trixie"
     """
 
-    read = parse(text.encode(), PATH)
+    read = parse((text % DIGEST).encode(), PATH)
 
     assert read == Preferences(
         theme="nord",
@@ -40,6 +43,7 @@ def test_everything_that_can_be_set_is_read() -> None:
         mouse=False,
         ask=True,
         keys={"review.allow": ("y",), "review.deny": ("x", "f2"), "tree.down": ("ctrl+n",)},
+        roots={f"sha256:{DIGEST}": "$HOME/roots/trixie"},
     )
 
 
@@ -53,13 +57,18 @@ def test_an_empty_file_changes_nothing() -> None:
         ("them = 'nord'", "`them` is no setting\nhint: Did you mean `theme`?"),
         (
             "frobnicate = 1",
-            "is no setting\nhint: There is: theme, ascii, screens, mouse, ask, keys.",
+            "is no setting\nhint: There is: theme, ascii, screens, mouse, ask, keys, roots.",
         ),
         ("theme = 3", "`theme` cannot be 3"),
         ("ascii = 'yes'", "hint: Write `ascii = true` or `ascii = false`."),
         ("keys = 'a'", "`keys` must be a table"),
         ("keys.review.allow = 3", "`keys.review.allow` cannot be 3"),
         ("keys.review.allow = []", "`keys.review.allow` cannot be []"),
+        ("roots = 'a'", "`roots` must be a table"),
+        ("roots.trixie = '/srv'", "`roots`: `trixie` is no digest of a root"),
+        (f"roots.'sha256:{DIGEST}' = 1", f"`roots.sha256:{DIGEST}` cannot be 1"),
+        (f"roots.'sha256:{DIGEST}' = 'roots'", "hint: Write an absolute folder"),
+        (f"roots.'sha256:{DIGEST}' = '$WORKSPACE/a'", "one that begins with `$HOME/`"),
         ("theme = ", "broken TOML"),
         (r'"\u001b[31m" = 1', "%1B[31m"),
     ],
@@ -99,6 +108,24 @@ def test_the_file_lies_where_the_system_says(
     monkeypatch.setenv("XDG_CONFIG_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert PreferencesFile.load().path == tmp_path / "home/.config/buildperm/config.toml"
+
+
+def test_who_has_no_home_gets_no_file_of_the_folder_that_they_are_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A workspace could have a folder `~`, which is what stays of it then."""
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    nobody: dict[int, object] = {}
+    monkeypatch.setattr("pwd.getpwuid", lambda user: nobody[user])
+    planted = tmp_path / "~/.config/buildperm/config.toml"
+    planted.parent.mkdir(parents=True)
+    planted.write_text("mouse = false\n")
+    monkeypatch.chdir(tmp_path)
+
+    found = PreferencesFile.load()
+
+    assert (found.exists, found.preferences) == (False, Preferences())
 
 
 def test_a_file_that_cannot_be_read_is_an_error(
@@ -145,7 +172,8 @@ def test_the_example_is_a_file_that_changes_nothing_until_it_is_edited() -> None
     edited = "\n".join(line.removeprefix("#") if "=" in line else line for line in text.split("\n"))
     read = parse(edited.encode(), PATH)
     assert read.keys == {"review.allow": ("a",), "tree.down": ("down", "j")}
-    assert set(tomllib.loads(edited)) == {"theme", "ascii", "screens", "mouse", "ask", "keys"}
+    named = {"theme", "ascii", "screens", "mouse", "ask", "roots", "keys"}
+    assert set(tomllib.loads(edited)) == named
 
 
 def test_the_answer_names_the_file_and_what_is_changed() -> None:
