@@ -9,6 +9,7 @@ import os
 
 from buildperm.cache.kept_result import FILE, LINK, KeptResult
 from buildperm.cache.output_copy import OutputTaker, told
+from buildperm.cache.result_store import FolderStore
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
@@ -119,6 +120,21 @@ def _shown(line: bytes) -> str:
 def module_path(folder: bytes, key: str) -> bytes:
     """Return where a believed module lies; its digest is beside it."""
     return folder + b"/" + key.encode() + b".wasm"
+
+
+def forget(folder: bytes, key: str) -> None:
+    """Remove a believed module, and the result that it had to come to, if they are there.
+
+    Raises:
+        OSError: They cannot be removed.
+    """
+    FolderStore(folder).remove(key, NATIVE)
+    path = module_path(folder, key)
+    for name in (path, path + b".digest"):
+        try:
+            os.unlink(name)
+        except FileNotFoundError:
+            pass
 
 
 def complete(request: dict[str, Any], folder: bytes) -> dict[str, Any]:

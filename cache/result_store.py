@@ -169,6 +169,23 @@ class FolderStore:
         except OSError:
             pass
 
+    def unused(self) -> Iterator[str]:
+        """Say of each folder in it that is not used why not, as a sentence."""
+        pending = [self.folder + b"/results/" + name for name in _listed(self.folder + b"/results")]
+        pending += [self.folder + b"/blobs/" + name for name in _listed(self.folder + b"/blobs")]
+        depth = self.folder.count(b"/") + 2
+        for path in pending:
+            try:
+                self._check(path)
+            except FileNotFoundError:
+                continue  # Another build has removed it.
+            except OSError as error:
+                at = "" if error.filename is None else f"`{encode(path)}`: "
+                yield f"{at}{error.strerror}"
+                continue
+            if path.count(b"/") == depth and path.startswith(self.folder + b"/results/"):
+                pending += [path + b"/" + key for key in _listed(path)]
+
     def size(self) -> int:
         """Return how many bytes of the disk the store takes."""
         total = 0

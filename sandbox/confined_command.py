@@ -47,6 +47,7 @@ WRITES = (
 
 _PASSED = ("HOME", "PATH", "PYTHONPATH")
 _FILE_MOST = 256 << 20  # Bytes of each file that it writes.
+_MEMORY_MOST = 4 << 30  # Bytes of each process: rustc takes some hundred MiB for a build script.
 _ERRNO = 0xFFF  # Of an answer: the rest of its data is for a recorder, and there is none.
 _STARTS = ("execve", "execveat", "fork", "vfork")
 _SIGNALS = ("kill", "tkill", "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
@@ -150,6 +151,8 @@ def main(given: str, command: list[str]) -> None:
     syscalls.control(syscalls.PR_SET_PDEATHSIG, 9)
     told = json.loads(given)
     resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_MOST, _FILE_MOST))
+    # All that a process may write to and keep for itself, since Linux 4.7: setrlimit(2).
+    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_MOST, _MEMORY_MOST))
     rights: dict[bytes, int] = {}
     for kind, allowed in (("runs", RUNS), ("reads", READS), ("writes", WRITES)):
         for path in map(os.path.realpath, map(decode, told["rights"][kind])):

@@ -171,6 +171,11 @@ def _saved(files: Shelf) -> Iterator[ImageChoice]:
         told = json.loads(_bytes(files, "manifest.json"))
     except (ValueError, RecursionError) as error:
         raise ImageError("its `manifest.json` is no JSON") from error
+    if isinstance(told, dict):
+        raise ImageError(
+            "it is a copy as `dir:` makes it, and no OCI layout",
+            hint="Make one of it: `skopeo copy dir:FOLDER oci:NEW`.",
+        )
     for each in _objects({"one": told}, "one"):
         place = each.get("Config")
         layers, tags = each.get("Layers"), each.get("RepoTags")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from buildperm.cache import static_key
+from buildperm.cache import digest, module_result, static_key
 from buildperm.cache.kept_result import CONFIRMED, UNSTABLE, KeptResult
 from buildperm.cache.result_store import FolderStore, StoreError
 from buildperm.cargo import result_folder
@@ -16,6 +16,7 @@ from buildperm.errors import BuildpermError, ExitCode
 from buildperm.presentation import console
 from buildperm.report.text import count
 from buildperm.sandbox import private_cache
+from buildperm.workflow import wasi_settings
 from buildperm.workflow.evidence import recordings_of
 from buildperm.workflow.script_lookup import find_script, open_view
 
@@ -32,9 +33,10 @@ def show(crate: str | None) -> int:
     for store, _, _, result in sorted(
         _of(stores, crate), key=lambda item: (item[3].name, item[3].version)
     ):
-        shared = "" if store is stores[0] else "; of workspaces that share results"
-        console.print_line(f"{_title(result)}  {_state(result)}{shared}")
+        console.print_line(f"{_title(result)}  {_told(store, result, is_own=store is stores[0])}")
     for store in stores:
+        for line in store.unused():
+            console.print_warning(f"{line}: what lies there is not used")
         total = count(sum(1 for _ in store.every()), "result")
         place = os.fsdecode(store.folder)
         console.print_message(f"{total}; {store.size() / 1e6:.1f} MB in {place}")
@@ -95,10 +97,16 @@ def verify() -> int:
 
 
 def _verified(store: FolderStore) -> tuple[int, int]:
-    """Read one store, and remove what is damaged; return how many results, and how many those."""
+    """Read one store, and remove what is damaged; return how many results, and how many of both.
+
+    A folder in it that is not ours is left where it is, and counts as damaged.
+    """
     damaged = 0
     known: dict[tuple[str, int], bool] = {}
     total = 0
+    for line in store.unused():
+        console.print_line(f"{line}: what lies there is not used; remove it")
+        damaged += 1
     for key, name, result in list(store.every()):
         total += 1
         for named, size, _ in result.blobs():
@@ -120,8 +128,13 @@ def clear(crate: str | None) -> int:
     stores = _every_store()
     found = list(_of(stores, crate))
     for store, key, name, _ in found:
-        store.remove(key, name)
+        if _is_of_modules(store):
+            module_result.forget(_top(store), key)
+        else:
+            store.remove(key, name)
     for store in stores:
+        if crate is None and _is_of_modules(store):
+            _forget_modules(_top(store))
         _forget_unused(store, young_s=0.0 if crate is None else _YOUNG_S)
     console.print_message(f"{count(len(found), 'result')} removed")
     return ExitCode.OK
@@ -156,14 +169,32 @@ def _forget_unused(store: FolderStore, young_s: float) -> None:
 
 
 def _every_store() -> list[FolderStore]:
-    """Return the store of this user, then those of workspaces that share results."""
+    """Return the store of this user, those of workspaces that share results, that of modules."""
     top = private_cache.place(result_folder.OWN).parent
     try:
         listed = sorted(os.listdir(top))
     except OSError:
         listed = []
     others = filter(result_folder.is_shared, listed)
-    return [_opened(each) for each in (result_folder.OWN, *others)]
+    modules = [wasi_settings.PLACE] if wasi_settings.PLACE in listed else []
+    return [_opened(each) for each in (result_folder.OWN, *others, *modules)]
+
+
+def _top(store: FolderStore) -> bytes:
+    """Return the folder of the cache that has a store."""
+    return os.path.dirname(store.folder)
+
+
+def _is_of_modules(store: FolderStore) -> bool:
+    return os.path.basename(_top(store)) == os.fsencode(wasi_settings.PLACE)
+
+
+def _forget_modules(folder: bytes) -> None:
+    """Remove the modules that no result belongs to: what killed builds have left."""
+    for name in os.listdir(folder):
+        key, dot, _ = os.fsdecode(name).partition(".")
+        if dot and digest.is_one(key):
+            os.unlink(os.path.join(folder, name))
 
 
 def _opened(named: str) -> FolderStore:
@@ -201,9 +232,19 @@ def _title(result: KeptResult) -> str:
     return f"{result.name} {result.version}"
 
 
+def _told(store: FolderStore, result: KeptResult, *, is_own: bool) -> str:
+    """Say of a result what it is good for, by whom and when it was recorded."""
+    if _is_of_modules(store):
+        return f"is believed to come to the same as WASI; compared {_day(result)}"
+    return f"{_state(result)}{'' if is_own else '; of workspaces that share results'}"
+
+
+def _day(result: KeptResult) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(max(0, result.made_s)))
+
+
 def _state(result: KeptResult) -> str:
-    day = time.strftime("%Y-%m-%d", time.gmtime(max(0, result.made_s)))
-    recorded = f"recorded {day} by {result.by}"
+    recorded = f"recorded {_day(result)} by {result.by}"
     if result.state == UNSTABLE:
         return f"not cacheable: two runs differed in {result.why}; {recorded}"
     if result.state == CONFIRMED:
@@ -223,7 +264,12 @@ def _outcome(path: bytes) -> dict[str, Any] | None:
             said = json.load(file)
     except (OSError, ValueError):
         return None
-    fits = isinstance(said, dict) and {"outcome", "why", "parts"} <= said.keys()
+    fits = (
+        isinstance(said, dict)
+        and isinstance(said.get("outcome"), str)
+        and isinstance(said.get("why"), list)
+        and isinstance(said.get("parts"), dict)
+    )
     return said if fits else None
 
 

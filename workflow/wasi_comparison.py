@@ -127,14 +127,14 @@ def _differs(unit: Unit, wasi: SessionWasi, compiled: Compile, now_s: int) -> st
         request = module_result.complete(told["request"], place)
         (scratch / "request.json").write_text(json.dumps(request), encoding="utf-8")
         if why := _failure(wasi, scratch):
-            _disbelieve(wasi["folder"], key)
+            module_result.forget(wasi["folder"], key)
             return why
         store = FolderStore(noted)
         made = module_result.take(native, place, store, tokens)
         why = module_result.difference(native, made, store, tokens)
     finally:
         private_cache.remove(scratch)  # A module may have made it as deep as it likes.
-    _disbelieve(wasi["folder"], key)
+    module_result.forget(wasi["folder"], key)
     if not why:
         native.made_s = now_s
         _believe(wasi, key, native, module, store)
@@ -191,13 +191,6 @@ def _believe(
     store.put(key, module_result.NATIVE, native)
 
 
-def _disbelieve(folder: bytes, key: str) -> None:
-    FolderStore(folder).remove(key, module_result.NATIVE)
-    path = module_result.module_path(folder, key)
-    for name in (path, path + b".digest"):
-        Path(os.fsdecode(name)).unlink(missing_ok=True)
-
-
 def forget_unused(folder: bytes, most: int = result_inventory.MOST_BYTES) -> None:
     """Remove modules without a result, the oldest ones above a limit, and what killed builds left.
 
@@ -224,5 +217,5 @@ def forget_unused(folder: bytes, most: int = result_inventory.MOST_BYTES) -> Non
     for _, size, key in sorted(modules):
         if total <= most:
             break
-        _disbelieve(folder, key)
+        module_result.forget(folder, key)
         total -= size

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 60
 _ASK_S = 60
-_PLACE = "wasi"
+PLACE = "wasi"
+"""The folder of the cache where modules are believed."""
 
 
 def described(toolchain: Toolchain, variables: Mapping[str, str]) -> SessionWasi:
@@ -33,10 +34,10 @@ def described(toolchain: Toolchain, variables: Mapping[str, str]) -> SessionWasi
     """
     if why := missing(toolchain):
         raise CannotEnforceError(why[0], hint=why[1])
-    folder = private_cache.folder(_PLACE)
+    folder = private_cache.folder(PLACE)
     if folder is None:
         raise CannotEnforceError(
-            f"`{private_cache.place(_PLACE)}` cannot be made, or others may write there",
+            f"`{private_cache.place(PLACE)}` cannot be made, or others may write there",
             hint="Build without `--runtime wasi`, or set XDG_CACHE_HOME to a folder of your own.",
         )
     passed = confined_command.own_variables(variables)

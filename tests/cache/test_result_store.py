@@ -388,3 +388,19 @@ def test_a_result_that_would_become_huge_is_not_unpacked(
     monkeypatch.setattr("buildperm.cache.result_store._MOST_RESULT", len(made.dump()) - 1)
 
     assert not store.results(KEY)
+
+
+def test_what_is_not_used_is_named_and_all_else_is_not(store: FolderStore) -> None:
+    store.put(KEY, "0", result())
+    store.put_blob(b"honest")
+    assert list(store.unused()) == []
+    top = Path(store.folder.decode())
+    (top / "results/00").symlink_to("/tmp")
+    (top / "results" / KEY[:2] / digest.of(b"file")).write_text("")
+    (top / "blobs/00\x1b[31m").write_text("")
+
+    said = sorted(store.unused())
+
+    assert len(said) == 3
+    assert all("is no folder" in line and line.isprintable() for line in said)
+    assert [name for _, name, _ in store.every()] == ["0"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tarfile
 import time
 from collections.abc import Callable
@@ -119,6 +120,22 @@ def test_what_cannot_be_is_said_in_one_line(tmp_path: Path, case: str) -> None:
         _choose(image)
     assert str(told.value).isprintable()
     assert len(str(told.value)) < 500
+
+
+def test_the_copy_of_a_registry_is_told_from_an_image_with_a_way_on(tmp_path: Path) -> None:
+    """As `podman save --format docker-dir` and `skopeo copy … dir:` make it."""
+    image = layout(tmp_path / "image", BASE)
+    index = json.loads((image / "index.json").read_bytes())
+    name = index["manifests"][0]["digest"].removeprefix("sha256:")
+    folder = tmp_path / "dir"
+    shutil.copytree(image / "blobs/sha256", folder)
+    (folder / name).rename(folder / "manifest.json")
+    (folder / "version").write_text("Directory Transport Version: 1.1\n")
+
+    with pytest.raises(ImageError, match="as `dir:` makes it") as error:
+        _choose(folder)
+
+    assert "skopeo copy dir:" in error.value.hint
 
 
 def test_links_within_an_image_are_followed(tmp_path: Path) -> None:

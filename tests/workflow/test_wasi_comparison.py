@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from buildperm.cache.result_store import FolderStore
 from buildperm.cargo.units import Unit
 from buildperm.report.build_run import DIFFERS, EQUAL, NOT_TRIED
 from buildperm.sandbox.confined_command import READS
+from buildperm.workflow import result_inventory
 from buildperm.workflow.wasi_comparison import forget_unused, of_unit
 from tests.modules import ModuleText
 
@@ -294,6 +296,39 @@ def test_modules_go_with_their_results(run: NotedRun) -> None:
     assert run.is_believed()
     forget_unused(os.fsencode(run.place), size - 1)
     assert not run.is_believed()
+
+
+def test_what_is_believed_is_listed_and_cleared(
+    run: NotedRun,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With what `ci --cache` keeps, and by the name of the crate alone."""
+    assert run.compared(same()) == (EQUAL, "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for crate in ("", None):
+        place = tmp_path / "buildperm" / "wasi"
+        place.parent.mkdir(mode=0o700, exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(run.place, place)
+        for path in (place, *place.rglob("*")):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+        assert result_inventory.show(None) == 0
+        assert "believed to come to the same as WASI" in capsys.readouterr().out
+        assert result_inventory.verify() == 0
+        (place / f"{'ab' * 32}.wasm").write_text("")
+        (place / "wasi-being-compared").mkdir()
+        (place / "1/results/00").write_text("")
+
+        assert result_inventory.verify() == 2
+        assert "is no folder" in capsys.readouterr().out
+        assert result_inventory.clear(crate) == 0
+
+        assert "1 result removed" in capsys.readouterr().err
+        left = {each.name for each in place.iterdir()} - {"1", "wasi-being-compared"}
+        assert left == (set() if crate is None else {f"{'ab' * 32}.wasm"})
+        assert not list((place / "1").rglob("*.json"))
 
 
 def test_a_file_that_has_no_end_is_cut_off(run: NotedRun, tmp_path: Path) -> None:
