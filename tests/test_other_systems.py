@@ -57,11 +57,13 @@ def test_what_is_taken_away_is_missed() -> None:
     assert told.returncode != 0
 
 
-def _elsewhere(learnt: LearntWorkspace, *words: str) -> subprocess.CompletedProcess[str]:
+def _elsewhere(
+    learnt: LearntWorkspace, *words: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
     told = subprocess.run(
         [sys.executable, _PROGRAM, "darwin", "run", *words],
         cwd=learnt.folder,
-        env=environment(learnt.registry.environment),
+        env=environment({**learnt.registry.environment, **variables}),
         capture_output=True,
         check=False,
         stdin=subprocess.DEVNULL,
@@ -117,6 +119,42 @@ def test_each_command_is_in_the_table_of_what_works_elsewhere() -> None:
 
 
 @pytest.mark.slow
+def test_results_are_shared_from_there_too(learnt: LearntWorkspace, tmp_path: Path) -> None:
+    """None of Linux fit there; but a key can be made, and no store holds anything up."""
+    made = _elsewhere(learnt, "cache", "keygen", str(tmp_path / "key"))
+    key = made.stdout.strip()
+    assert (made.returncode, key.startswith("ed25519:")) == (0, True), made.stderr
+    assert (tmp_path / "key").stat().st_mode & 0o077 == 0
+    manifest = learnt.folder / "Cargo.toml"
+    before = manifest.read_text()
+    store = f'cache = {{ store = "file://{tmp_path}/store", keys = ["{key}"] }}'
+    manifest.write_text(before.replace("version = 1\n", f"version = 1\n{store}\n", 1))
+    try:
+        pulled = _elsewhere(learnt, "cache", "pull")
+        variables = {"BUILDPERM_CACHE_KEY_FILE": str(tmp_path / "key")}
+        pushed = _elsewhere(learnt, "cache", "push", **variables)
+    finally:
+        manifest.write_text(before)
+
+    assert (pulled.returncode, "0 results pulled" in pulled.stderr) == (0, True), pulled.stderr
+    assert "the store has nothing of" in pulled.stderr
+    assert (pushed.returncode, f"signed by {key}" in pushed.stderr) == (0, True), pushed.stderr
+
+
+def test_windows_starts_without_the_signals_of_others() -> None:
+    """What does not need a path of the system: Python here has none of Windows."""
+    told = subprocess.run(
+        [sys.executable, _PROGRAM, "win32", "run", "--help"],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=240,
+    )
+
+    assert (told.returncode, "Usage: buildperm" in told.stdout) == (0, True), told.stderr
+
+
+@pytest.mark.slow
 def test_its_help_is_there_all_the_same(learnt: LearntWorkspace) -> None:
     told = _elsewhere(learnt, "learn", "--help")
 
@@ -148,6 +186,9 @@ def _timeless(said: str) -> str:
         ("cache", "show"),
         ("cache", "verify"),
         ("cache", "clear"),
+        ("cache", "explain", "app"),
+        ("cache", "pull"),
+        ("cache", "push"),
     ],
     ids=lambda words: " ".join(words),
 )

@@ -89,10 +89,14 @@ class LocalFolder:
                 raise UnreachableError("the store has a link in it")
             os.makedirs(folder, exist_ok=True)
             handle, new = tempfile.mkstemp(dir=folder)
-            with open(handle, "wb") as file:
-                file.write(content)
-                os.fchmod(handle, 0o644)  # Others read it; nothing secret is in it.
-            os.rename(new, whole)
+            try:
+                with open(handle, "wb") as file:
+                    file.write(content)
+                os.chmod(new, 0o644)  # Others read it; nothing secret is in it.
+                os.replace(new, whole)
+            except BaseException:
+                os.unlink(new)  # A full disk is not filled further.
+                raise
         except OSError as error:
             raise UnreachableError(f"the store cannot be written to: {error.strerror}") from error
 

@@ -53,6 +53,11 @@ def pull(words: Sequence[str]) -> int:
         f"{count(taking.taken, 'result')} pulled, {taking.known} here already,"
         f" {taking.unused} not used"
     )
+    if not (taking.taken or taking.known or taking.unused):
+        packages = count(len(shelves), "package with a build script", "packages with build scripts")
+        console.print_message(
+            f"the store has nothing of {packages} for this version of buildperm and such a machine"
+        )
     result_inventory.hold_to_limit(os.fsencode(_place(named)))
     return ExitCode.OK
 

@@ -52,5 +52,5 @@ def prepare_process() -> None:
             stream.reconfigure(
                 errors="backslashreplace"
             )  # A path may have letters that the locale lacks.
-    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+    if sys.platform != "win32" and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)

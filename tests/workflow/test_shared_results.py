@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -393,6 +394,26 @@ def test_a_folder_that_others_fill_does_not_hold_up(
     (line,) = take(here, LocalFolder(str(tmp_path / "shared")))
 
     assert line.startswith(("no file", "the store cannot be read"))
+
+
+def test_what_cannot_be_written_whole_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LocalFolder(str(tmp_path))
+    store.put("1/whole", b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.replace", full)
+        with pytest.raises(UnreachableError, match="No space left"):
+            store.put("1/whole", b"new")
+
+    assert [path.name for path in (tmp_path / "1").iterdir()] == ["whole"]
+    assert store.get("1/whole", 10) == b"old"
+    store.put("1/whole", b"new")
+    assert store.get("1/whole", 10) == b"new"
 
 
 def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
