@@ -48,6 +48,19 @@ def run(command: list[str], folder: Path, *accepted: int) -> None:
         raise SystemExit(f"`{' '.join(command)}` ended with {ended.returncode}")
 
 
+def plain(folder: Path) -> list[str]:
+    """Return the command for a plain build: where it can be, without network, and closed elsewhere.
+
+    What is built may be anybody's, and nothing but this confines it. All crates have been fetched.
+    """
+    build = ["cargo", "build", "--workspace", "--quiet", "--offline"]
+    if shutil.which("bwrap") is None:
+        return build
+    place = str(folder)
+    closed = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-net"]
+    return [*closed, "--tmpfs", "/tmp", "--bind", place, place, "--chdir", place, *build]
+
+
 def afresh(command: list[str], folder: Path) -> None:
     """Run `command` after removing everything that was built."""
     shutil.rmtree(folder / "target", ignore_errors=True)
@@ -63,7 +76,6 @@ def main() -> None:
     parser.add_argument("workspaces", nargs="*", type=Path, default=[CRATES, CRATES / "system"])
     given = parser.parse_args()
     describe_machine()
-    plain = ["cargo", "build", "--workspace", "--quiet"]
     names = [name for name, each in runtimes.runtimes().items() if not each.unavailable()]
     names = [given.runtime] if given.runtime else names
     held = {
@@ -76,7 +88,7 @@ def main() -> None:
             learn = ["learn", "--no-tui", "--accept", "medium", "--", "check", "--workspace"]
             run([*BUILDPERM, *learn], folder, 3)
             ways = [
-                Variant("cargo build", partial(afresh, plain, folder)),
+                Variant("cargo build", partial(afresh, plain(folder), folder)),
                 *(Variant(name, partial(afresh, held[name], folder)) for name in names),
             ]
             rounds = interleave(ways, given.rounds, title=str(each), most_s=60 * given.minutes)

@@ -1,6 +1,6 @@
 """What a build takes whose scripts are restored: `cargo build`, and `buildperm ci --cache`.
 
-    benchmarks/restoring.py [--rounds N] [--minutes N] [WORKSPACE …]
+    benchmarks/restoring.py [--rounds N] [--minutes N] [--keep FOLDER] [WORKSPACE …]
 
 Every round builds everything anew. The store is a temporary one, and is filled by two builds before
 the first round. Then each result is loaded and compared with what is there, as before it is
@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import tempfile
 import time
 from functools import partial
 from pathlib import Path
 
-from building import BUILDPERM, afresh, run
+from building import BUILDPERM, afresh, plain, run
 from held import CRATES, workspace
 from measurement import (
     Variant,
@@ -56,10 +57,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="copy the stores to here")
     parser.add_argument("workspaces", nargs="*", type=Path, default=[CRATES])
     given = parser.parse_args()
     describe_machine()
-    plain = ["cargo", "build", "--workspace", "--quiet"]
     held = [*BUILDPERM, "ci", "--cache", "--", "build", "--workspace", "--quiet"]
     rows, busy, stores = [], [], []
     for each in given.workspaces:
@@ -70,7 +71,7 @@ def main() -> None:
             afresh(held, folder)
             afresh(held, folder)
             ways = [
-                Variant("cargo build", partial(afresh, plain, folder)),
+                Variant("cargo build", partial(afresh, plain(folder), folder)),
                 Variant("restored", partial(afresh, held, folder)),
             ]
             rounds = interleave(ways, given.rounds, title=str(each), most_s=60 * given.minutes)
@@ -78,6 +79,8 @@ def main() -> None:
             busy.append([each.name, *processor_ratios(ways)])
             kept = FolderStore(os.fsencode(cache) + b"/buildperm/results")
             stores.append([each.name, *_store(kept)])
+            if given.keep:
+                shutil.copytree(f"{cache}/buildperm/results", given.keep / each.name)
     ways_head = ["cargo build", "buildperm ci --cache"]
     title = "medians of rounds in turns"
     table(f"Whole builds from nothing, {title}", ["workspace", "rounds", *ways_head], rows)

@@ -17,7 +17,7 @@ from buildperm.tracer.notation import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any, TypeAlias
 
     from buildperm.cache.run_inputs import Input
@@ -46,6 +46,7 @@ FILE, FOLDER, LINK = "file", "folder", "link"
 
 _DATES = {"day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}
 _LAST_S = 1 << 35  # Some thousand years: no clock says more, and every calendar knows it.
+_ARCHIVES = (".a", ".lib")
 _LEFT_FIELDS = {FILE: 6, FOLDER: 3, LINK: 3}
 _TEXTS = ("crate", "name", "version", "source", "state", "why", "by")
 _NUMBERS = ("made_s", "took_ns", "jobs", "times_free")
@@ -114,14 +115,20 @@ class KeptResult:
         return "what it printed for Cargo" if self.stdout != now.stdout else "what it said"
 
     def blobs(self) -> list[Said]:
-        """List what of it is kept apart."""
-        files = [each[3:] for each in self.left if each[0] == FILE]
+        """List what of it is kept apart, in the order in which a store takes it best."""
+        files = [each[3:] for each in files_in_order(self.left)]
         return [*files, self.stdout, self.stderr, self.recording]
 
     def dump(self) -> bytes:
         """Write it for `load`."""
         told = {name: getattr(self, name) for name in self.__slots__}
         return json.dumps({"format": VERSION, **told}, separators=(",", ":")).encode()
+
+
+def files_in_order(left: Iterable[Left]) -> list[Left]:
+    """Return the files among what was left: archives after what they were made of."""
+    files = [each for each in left if each[0] == FILE]
+    return sorted(files, key=lambda each: str(each[1]).endswith(_ARCHIVES))
 
 
 def load(content: bytes) -> KeptResult:

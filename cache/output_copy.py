@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 
-from buildperm.cache.kept_result import FILE, FOLDER, LINK
+from buildperm.cache.kept_result import FILE, FOLDER, LINK, files_in_order
 from buildperm.tracer.notation import decode, encode
 from buildperm.tracer.system_values import MAKES_FILE, READS_FILE
 
@@ -43,12 +43,25 @@ class OutputTaker:
         self._tokens = tokens
         self._bytes = 0
 
-    def take(self, folder: bytes, above: str = "") -> None:
+    def take(self, folder: bytes) -> None:
         """Take all that is in a folder.
 
         Raises:
             NotKeptError: There is too much, or something that cannot be copied.
             OSError: Something cannot be read, or the store cannot take it.
+        """
+        begin = len(self.left)
+        self._list(folder, "")
+        for each in files_in_order(self.left[begin:]):
+            path = folder + b"/" + decode(str(each[1]))
+            each += self.keep(self._content(path))
+
+    def _list(self, folder: bytes, above: str) -> None:
+        """List what is in a folder, files without what is in them.
+
+        Raises:
+            NotKeptError: There is too much, or something that cannot be copied.
+            OSError: Something cannot be read.
         """
         if above.count("/") > DEEPEST:
             raise NotKeptError(f"it has left folders nested deeper than {DEEPEST}")
@@ -64,10 +77,12 @@ class OutputTaker:
                 self.left.append([LINK, shown, text])
             elif stat.S_ISDIR(about.st_mode):
                 self.left.append([FOLDER, shown, about.st_mode & 0o777])
-                self.take(path, shown + "/")
+                self._list(path, shown + "/")
             elif stat.S_ISREG(about.st_mode):
-                kept = self.keep(self._content(path, about.st_size))
-                self.left.append([FILE, shown, stat.S_IMODE(about.st_mode) & 0o777, *kept])
+                self._bytes += about.st_size
+                if self._bytes > MOST_BYTES:
+                    raise NotKeptError(f"it has left more than {MOST_BYTES >> 20} MiB")
+                self.left.append([FILE, shown, stat.S_IMODE(about.st_mode) & 0o777])
             else:
                 raise NotKeptError(f"`$OUT_DIR/{shown}` is neither a file nor a folder")
 
@@ -99,10 +114,7 @@ class OutputTaker:
             self.bound.update(self._tokens.found_in(content))
         return [self._store.put_blob(told), len(told), int(told != content)]
 
-    def _content(self, path: bytes, size: int) -> bytes:
-        self._bytes += size
-        if self._bytes > MOST_BYTES:
-            raise NotKeptError(f"it has left more than {MOST_BYTES >> 20} MiB")
+    def _content(self, path: bytes) -> bytes:
         file = os.open(path, READS_FILE)
         try:
             pieces = []

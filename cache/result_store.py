@@ -1,7 +1,7 @@
 """Where results are kept: a protocol, and the one store that there is, a folder of the user's.
 
     FOLDER/1/results/KE/KEY/NAME.json   one result, compressed: see kept_result
-    FOLDER/1/blobs/DI/DIGEST            a file or a text, compressed
+    FOLDER/1/blobs/DI/DIGEST            a file or a text, compressed: see blob_form
 
 Whatever is written is written beside and renamed, so several builds can be at it. Whatever is read
 is checked: a blob by its digest, a result by its form.
@@ -15,7 +15,7 @@ import os
 import stat
 from errno import EPERM
 
-from buildperm.cache import blob_form, digest, kept_result
+from buildperm.cache import archive_members, blob_form, digest, kept_result
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder.location import open_regular_file
 
@@ -134,23 +134,60 @@ class FolderStore:
 
     def blob(self, named: str, size: int) -> bytes:
         """See `ResultStore`."""
+        return blob_form.unpacked(self.raw_blob(named, size), named, size, self.raw_blob)
+
+    def raw_blob(self, named: str, size: int) -> bytes:
+        """Return a blob as it is kept, which nobody has looked at.
+
+        Raises:
+            OSError: It cannot be read.
+            ValueError: There is no such name.
+        """
         path = self._folder(b"blobs", named)
         self._check(os.path.dirname(path))
         with open(open_regular_file(path), "rb") as file:
-            raw = file.read(size + 2)  # One byte more than is packed: see `blob_form.packed`.
-        return blob_form.unpacked(raw, named, size)
+            return file.read(size + 2)  # One byte more than is packed: see `blob_form.packed`.
 
     def put_blob(self, content: bytes) -> str:
-        """See `ResultStore`."""
+        """See `ResultStore`; of an archive, members that are here already are only named."""
         named = digest.of(content)
+        is_archive = content.startswith(archive_members.MAGIC)
+        if self._uses(named) and (not is_archive or self._uses_parts(named, len(content))):
+            return named
+        path = self._made_folder(b"blobs", named)
+        pieces = archive_members.pieces(content, self._uses) if is_archive else []
+        _write(path, blob_form.packed(content, pieces))
+        return named
+
+    def parts(self, named: str, size: int) -> list[tuple[str, int]]:
+        """Return digests and lengths of the other blobs that a blob consists of; mostly none.
+
+        Raises:
+            OSError: It cannot be read.
+            ValueError: It is damaged.
+        """
+        is_list = blob_form.is_list(self.raw_blob(named, 0))
+        return blob_form.parts(self.raw_blob(named, size), size) if is_list else []
+
+    def _uses(self, named: str) -> bool:
+        """Tell whether a blob is there, and note that it is in use: else it is removed some day.
+
+        Raises:
+            ValueError: There is no such name.
+        """
         path = self._folder(b"blobs", named)
         try:
             self._check(os.path.dirname(path))
-            os.utime(path)  # It is in use: a blob that no result names is removed when it is old.
+            os.utime(path)
         except OSError:
-            self._made_folder(b"blobs", named)
-            _write(path, blob_form.packed(content))
-        return named
+            return False
+        return True
+
+    def _uses_parts(self, named: str, size: int) -> bool:
+        try:
+            return all(list(map(self._uses, (part for part, _ in self.parts(named, size)))))
+        except (OSError, ValueError):
+            return False
 
     def blobs(self) -> Iterator[tuple[str, os.stat_result]]:
         """Yield the digest of each blob, and what the file system says of it."""

@@ -160,8 +160,18 @@ def hold_to_limit(folder: bytes, most: int = MOST_BYTES) -> None:
 
 
 def _forget_unused(store: FolderStore, young_s: float) -> None:
-    """Remove the blobs that no result names."""
-    used = {str(blob[0]) for _, _, result in store.every() for blob in result.blobs()}
+    """Remove the blobs that no result names, nor any blob of one."""
+    blobs = {
+        (str(named), int(size))
+        for _, _, result in store.every()
+        for named, size, _ in result.blobs()
+    }
+    used = {named for named, _ in blobs}
+    for blob in blobs:
+        try:
+            used.update(part for part, _ in store.parts(*blob))
+        except (OSError, ValueError):
+            continue  # It is damaged, and of no use.
     before_s = time.time() - young_s
     for named, about in store.blobs():
         if named not in used and about.st_mtime <= before_s:

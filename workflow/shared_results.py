@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from buildperm import __version__
@@ -158,12 +158,23 @@ class Taking:
         except (OSError, ValueError):
             pass  # It is not there yet, or has been damaged.
         try:
-            content = blob_form.unpacked(self._fetched(named, size), named, size)
+            content = blob_form.unpacked(self._fetched(named, size), named, size, self._part)
         except ValueError as error:
             raise NotUsedError("what came of it is damaged") from error
         with self._lock:
             self._local.remove_blob(named)
             self._local.put_blob(content)
+
+    def _part(self, named: str, size: int) -> bytes:
+        """Return a blob that another one consists of; what that comes to is compared, not this.
+
+        Raises:
+            NotUsedError: It is not there.
+        """
+        try:
+            return blob_form.plain(self._local.blob(named, size))
+        except (OSError, ValueError):
+            return self._fetched(named, size)
 
     def _fetched(self, named: str, size: int) -> bytes:
         try:
@@ -204,12 +215,23 @@ def give_shelf(
         if len(content) > shared_entry.RESULT_MOST:
             continue
         for named, part in {**parts, entry.result: content}.items():
-            store.put(shared_entry.blob_path(named), blob_form.packed(part))
+            store.put(shared_entry.blob_path(named), _given_form(named, part, parts, local))
         entries[entry.result] = entry
         given += 1
     if given:
         store.put(path, shared_entry.write_shelf(entries.values()))
     return given
+
+
+def _given_form(named: str, content: bytes, others: Collection[str], local: FolderStore) -> bytes:
+    """Return a blob as it is given: as it is kept here, if `others` are all that it names."""
+    try:
+        named_parts = local.parts(named, len(content)) if named in others else []
+        if named_parts and all(part in others for part, _ in named_parts):
+            return local.raw_blob(named, len(content))
+    except (OSError, ValueError):
+        pass  # Removed meanwhile.
+    return blob_form.packed(content)
 
 
 def _is_there(entry: Entry | None, on_shelf: str, signer: Signer, now_s: float) -> bool:

@@ -255,6 +255,97 @@ def test_a_damaged_part_is_a_miss(
     assert taken(here) == []
 
 
+OBJECT = b"\0object" * 200
+_HEAD = b"a.o/".ljust(48) + str(len(OBJECT)).ljust(10).encode() + b"`\n"
+ARCHIVE = b"!<arch>\n" + _HEAD + OBJECT
+TAIL = (ARCHIVE[:-1] + b"x")[8:]
+
+
+def give_archive(local: FolderStore, store: RemoteStore, *names: str) -> KeptResult:
+    contents = {"a.o": OBJECT, "lib.a": ARCHIVE}
+    local.put_blob(OBJECT)
+    left = [
+        ["file", name, 0o644, local.put_blob(contents[name]), len(contents[name]), 0]
+        for name in names
+    ]
+    return give(local, store, left=left)
+
+
+def archive_path() -> str:
+    return f"/store/{shared_entry.blob_path(digest.of(ARCHIVE))}"
+
+
+def test_an_object_file_is_given_once(
+    server: BlobServer, store: ObjectStore, here: FolderStore, there: FolderStore
+) -> None:
+    give_archive(there, store, "lib.a", "a.o")
+    assert blob_form.is_list(server.objects[archive_path()])
+
+    assert take(here, store) == []
+
+    assert here.blob(digest.of(ARCHIVE), len(ARCHIVE)) == ARCHIVE
+    assert here.parts(digest.of(ARCHIVE), len(ARCHIVE)) == [(digest.of(OBJECT), len(OBJECT))]
+
+
+def test_an_archive_alone_is_given_whole(
+    server: BlobServer, store: ObjectStore, here: FolderStore, there: FolderStore
+) -> None:
+    give_archive(there, store, "lib.a")
+    assert there.parts(digest.of(ARCHIVE), len(ARCHIVE))
+    assert not blob_form.is_list(server.objects[archive_path()])
+
+    assert take(here, store) == []
+
+    assert here.blob(digest.of(ARCHIVE), len(ARCHIVE)) == ARCHIVE
+
+
+def test_an_archive_alone_that_others_gave_in_parts_is_taken(
+    store: ObjectStore, here: FolderStore, there: FolderStore
+) -> None:
+    give_archive(there, store, "lib.a")
+    give_archive(there, store, "lib.a", "a.o")
+
+    assert take(here, store) == []
+
+    assert len(taken(here)) == 2
+
+
+def _list_of(*records: bytes) -> bytes:
+    return b"+" + zlib.compress(b"".join(records))
+
+
+def _record(kind: bytes, length: int, rest: bytes) -> bytes:
+    return kind + length.to_bytes(8, "big") + rest
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        _list_of(_record(b"@", 1 << 40, bytes(32))),
+        _list_of(_record(b"@", len(ARCHIVE), bytes(32))),
+        _list_of(_record(b"@", len(ARCHIVE), bytes.fromhex(digest.of(ARCHIVE)))),
+        _list_of(_record(b".", 8, ARCHIVE[:8]), _record(b".", len(TAIL), TAIL)),
+        _list_of(*[_record(b"@", 512, bytes(32))] * 10_000),
+        b"+" + zlib.compress(bytes(100 << 20), 9),
+        b"+",
+    ],
+    ids=["huge", "not there", "itself", "another end", "endless", "bomb", "empty"],
+)
+def test_a_forged_list_is_a_miss(
+    server: BlobServer, store: ObjectStore, here: FolderStore, there: FolderStore, forged: bytes
+) -> None:
+    give_archive(there, store, "lib.a", "a.o")
+    assert archive_path() in server.objects
+    server.objects[archive_path()] = forged
+    before = len(server.asked)
+
+    (line,) = take(here, store)
+
+    assert "damaged" in line or "not there" in line or "longer" in line
+    assert taken(here) == []
+    assert len(server.asked) - before < 10
+
+
 def test_an_entry_does_not_count_for_another_package(
     server: BlobServer, store: ObjectStore, here: FolderStore, there: FolderStore
 ) -> None:

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from buildperm.cache import digest
+from buildperm.cache.kept_result import KeptResult
+from buildperm.cache.result_store import FolderStore
+from buildperm.workflow import result_inventory
+
+OBJECT = bytes(range(256)) * 40
+ARCHIVE = b"!<arch>\n" + b"a.o/".ljust(48) + str(len(OBJECT)).ljust(10).encode() + b"`\n" + OBJECT
+
+
+def kept(store: FolderStore, name: str, made_s: int, content: bytes) -> None:
+    made = KeptResult()
+    made.name, made.made_s = name, made_s
+    made.left = [["file", name, 0o644, store.put_blob(content), len(content), 0]]
+    nothing: list[str | int] = [store.put_blob(b""), 0, 0]
+    made.stdout, made.stderr, made.recording = [*nothing], [*nothing], [*nothing]
+    store.put(digest.of(name.encode()), "1", made)
+
+
+def test_parts_stay_as_long_as_what_they_are_parts_of(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    store = FolderStore(os.fsencode(folder))
+    kept(store, "a.o", 1, OBJECT)
+    kept(store, "large", 2, os.urandom(9_000))
+    kept(store, "lib.a", 3, ARCHIVE)
+    assert store.parts(digest.of(ARCHIVE), len(ARCHIVE)) == [(digest.of(OBJECT), len(OBJECT))]
+    for path in folder.glob("1/blobs/*/*"):
+        os.utime(path, (0, 0))
+
+    result_inventory.hold_to_limit(os.fsencode(folder), store.size() - 1)
+
+    assert [result.name for _, _, result in store.every()] == ["lib.a"]
+    assert store.blob(digest.of(ARCHIVE), len(ARCHIVE)) == ARCHIVE
+
+    result_inventory.hold_to_limit(os.fsencode(folder), 1)
+
+    assert list(store.every()) == []
+    assert list(store.blobs()) == []
