@@ -118,6 +118,12 @@ def as_enforced(script: Script, runtime: str, *, light: bool = True) -> Script:
     return _with(script, f"{runtime}-{'light' if light else 'full'}", change)
 
 
+def filling(script: Script, store: Path) -> Script:
+    """Return `script` as it runs where its result is kept, in the given folder."""
+    kept = {"folder": os.fsencode(store), "machine": "this one", "by": "the benchmark"}
+    return _with(script, store.name, lambda session: session.update({"cache": kept}))
+
+
 def without_inner_loop(script: Script) -> Script:
     """Return `script` as it runs where there is no C compiler."""
     return _with(script, "python", lambda session: session.update({"inner_loop": b""}))
