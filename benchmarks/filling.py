@@ -121,7 +121,7 @@ def measured(script: Script, folder: Path, rounds: int, most_s: float) -> tuple[
         done = interleave(turns, rounds, title=script.crate, most_s=most_s)
     for turn, each in zip(turns, made, strict=True):
         turn.processor_seconds = each.busy[-done:]
-    plain, light, *fillers = turns
+    light, fillers = turns[1], turns[2:]
     over_plain = processor_ratios(turns)
     over_light = processor_ratios([light, *fillers])
     return done, [over_plain[0], over_plain[1], *over_light[1:]]
