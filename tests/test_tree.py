@@ -92,7 +92,7 @@ SUBJECTS = {
     "sandbox/shim": "The shim is a C library.",
     "supervisor/egress_proxy_tools": "Real tools, which speak to the proxy as they like.",
     "supervisor/folder_reads": "What the supervisor prepares, and the recorder does.",
-    "supervisor/kept_elsewhere": "Results at other places: the cache, its supervisor and the recorder.",
+    "supervisor/kept_elsewhere": "Results at other places, by cache and recorder.",
     "supervisor/kept_programs": "What the recorder notes of programs, and the cache compares.",
     "supervisor/listed_opens": "What the supervisor prepares, and the recorder does.",
     "supervisor/looks": "What a script is told of what is not shown to it.",
