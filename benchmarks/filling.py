@@ -14,9 +14,10 @@ import argparse
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from building import BUILDPERM
@@ -36,7 +37,7 @@ CHOSEN = (
     *("libgit2-sys", "zstd-sys", "libsqlite3-sys", "libz-sys", "ring", "openssl-sys"),
     *("anyhow", "proc-macro2", "libc"),
 )
-_DIGESTS = "digests"
+_DIGESTS = "*/digests"  # In a store: `cached_run`.
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PARENT, _TIMES = 1, slice(11, 15)  # proc_pid_stat(5), behind the name; of ended children as well.
 
@@ -65,26 +66,29 @@ def processor_seconds() -> float:
     return ticks / _TICKS + used_here.children_user + used_here.children_system
 
 
-@dataclass(slots=True)
-class Counted(Variant):
+class Counted:
     """One way to run a script, of which the processes that stay behind count as well."""
 
-    busy: list[float] = field(default_factory=list)
+    def __init__(self, run: Callable[[], object]) -> None:
+        """Prepare to run it by `run`."""
+        self._run = run
+        self.seconds: list[float] = []
 
-    def counted(self) -> None:
+    def __call__(self) -> None:
         """Run it, and note what that took."""
         before = processor_seconds()
-        self.run()
-        self.busy.append(processor_seconds() - before)
+        self._run()
+        self.seconds.append(processor_seconds() - before)
 
 
 def filled(script: Script, store: Path, out_dir: Path, *, keeps_digests: bool) -> None:
     """Run a script that fills an empty store; end here if that is not what it does."""
-    for name in os.listdir(store):
-        if keeps_digests and name == _DIGESTS:
-            continue
-        path = store / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    digests = {path: path.read_bytes() for path in store.glob(_DIGESTS)}
+    for path in store.iterdir():
+        shutil.rmtree(path)
+    for path, content in digests.items() if keeps_digests else ():
+        path.parent.mkdir(mode=0o700)
+        path.write_bytes(content)
     script.run([script.stub], out_dir)
     said = json.loads((out_dir.parent / "buildperm" / "result.json").read_bytes())
     if said["outcome"] != "kept":
@@ -107,24 +111,18 @@ def measured(script: Script, folder: Path, rounds: int, most_s: float) -> tuple[
             return replace(each, environment=each.environment | given)
 
         held, first, later = served(observed), served(fills), served(fills_known)
-        ways: Sequence[tuple[str, Callable[[Path], object]]] = (
-            ("plain", lambda out: script.run([script.program], out)),
-            ("ci", lambda out: held.run([held.stub], out)),
-            ("first", lambda out: filled(first, store, out, keeps_digests=False)),
-            ("later", lambda out: filled(later, known, out, keeps_digests=True)),
-        )
-        made = [
-            Counted(name, lambda at=at, run=run: run(folder / str(at) / "out"))
-            for at, (name, run) in enumerate(ways)
-        ]
-        turns = [Variant(each.name, each.counted) for each in made]
+        outs = [folder / str(at) / "out" for at in range(4)]
+        ways = {
+            "plain": Counted(partial(script.run, [script.program], outs[0])),
+            "ci": Counted(partial(held.run, [held.stub], outs[1])),
+            "first": Counted(partial(filled, first, store, outs[2], keeps_digests=False)),
+            "later": Counted(partial(filled, later, known, outs[3], keeps_digests=True)),
+        }
+        turns = [Variant(name, way) for name, way in ways.items()]
         done = interleave(turns, rounds, title=script.crate, most_s=most_s)
-    for turn, each in zip(turns, made, strict=True):
-        turn.processor_seconds = each.busy[-done:]
-    light, fillers = turns[1], turns[2:]
-    over_plain = processor_ratios(turns)
-    over_light = processor_ratios([light, *fillers])
-    return done, [over_plain[0], over_plain[1], *over_light[1:]]
+    for turn in turns:
+        turn.processor_seconds = ways[turn.name].seconds[-done:]
+    return done, [*processor_ratios(turns[:2]), *processor_ratios(turns[1:])[1:]]
 
 
 def main() -> None:

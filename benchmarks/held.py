@@ -20,7 +20,7 @@ from buildperm.sandbox import runtime as runtimes
 from buildperm.supervisor import session as sessions
 
 if TYPE_CHECKING:
-    from buildperm.supervisor.session import Session
+    from buildperm.supervisor.session import Session, SessionCache
 
 ROOT = Path(__file__).parent.parent
 CRATES = ROOT / "tests" / "crates"
@@ -120,7 +120,7 @@ def as_enforced(script: Script, runtime: str, *, light: bool = True) -> Script:
 
 def filling(script: Script, store: Path) -> Script:
     """Return `script` as it runs where its result is kept, in the given folder."""
-    kept = {"folder": os.fsencode(store), "machine": "this one", "by": "the benchmark"}
+    kept: SessionCache = {"folder": os.fsencode(store), "machine": "this one", "by": "a benchmark"}
     return _with(script, store.name, lambda session: session.update({"cache": kept}))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from tests.bench import Bench, make_bench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(
     os.uname().machine != "x86_64", reason="on other processors all calls of tools stop"
@@ -135,6 +137,14 @@ os.rename("a.c", "c.c")
 assert run("mv", "c.c", "b.c").returncode == 0
 compiled(package + "/part.c", "b.c", "-I" + package + "/include")
 """,
+    "moved in vain": """
+for _ in range(2):
+    try:
+        os.rename("none.c", "b.c")
+    except FileNotFoundError:
+        open("none.c", "w").close()
+compiled(package + "/part.c", "-I" + package + "/include")
+""",
     "archive and link": """
 compiled(package + "/part.c", "-I" + package + "/include")
 assert run("ar", "rcs", "libpart.a", "part.o").returncode == 0
@@ -165,7 +175,7 @@ def test_what_is_listed_is_what_would_be_seen(filling: Bench, body: str) -> None
     assert (why_seen, why_listed) == ("", "")
     assert len(seen) > 20
     assert listed == seen
-    if body in ("a compiler", "relative", "gone folder", "moved file"):
+    if body in ("a compiler", "relative", "gone folder", "moved file", "moved in vain"):
         assert opens_left < opens_seen / 4  # The others make links, or run something else.
 
 
@@ -199,6 +209,31 @@ time.sleep(0.3)
     why, _, _ = inputs(filling, body, lists=True)  # It comes back at all.
 
     assert "left something running" in why
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_folder_that_appears_while_it_is_moved_is_not_kept(
+    tmp_path: Path, *, is_there: bool
+) -> None:
+    memory = ctypes.create_string_buffer(path_list.page(1, b"/p"), path_list.SIZE)
+    asked = AskedPaths()
+    opens = ListedOpens(1, lambda _: True, lambda _: False, b"", asked)
+    process = Process(os.getpid(), os.getpid(), 0, None)
+    process.light = listed_opens._Listing(
+        Patched(Patch([(0, b"")], [], []), 0), ctypes.addressof(memory)
+    )
+    opens.processes = lambda: {process.pid: process}
+    known = lambda *_: (None, (b"", b"")), lambda *_: None
+    begin, end = opens.handlers({82: "rename"}, {82: known})[82]
+    path = ctypes.create_string_buffer(os.fsencode(tmp_path / "at"))
+
+    decoded = begin(process.pid, process, (82, ctypes.addressof(path), 0, 0, 0, 0, 0))
+    assert decoded is not None
+    assert memory.raw[:8] != path_list.WITHOUT_KEY
+    end(process.pid, process, decoded, 0 if is_there else -errno.ENOENT, False)
+
+    assert (memory.raw[:8] == path_list.WITHOUT_KEY) == is_there
+    assert bool(asked.reason) == is_there
 
 
 @pytest.mark.parametrize("threads", [1, 2])

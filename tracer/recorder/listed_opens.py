@@ -59,6 +59,7 @@ _INCOMPLETE = "one of its tools has not told all that it asked for"
 _SHARED = "its processes share their current folder"
 _DEVICES = frozenset((b"full", b"null", b"random", b"urandom", b"zero"))
 _WITH_FLAGS, _NOREPLACE = "renameat2", 1  # As mv(1) calls it.
+NOTHING, FILE, FOLDER = range(3)
 _MOVING = ("rename", "renameat", _WITH_FLAGS)
 _OF_PROCESSES = (b"self", b"thread-self")
 
@@ -313,19 +314,36 @@ class ListedOpens(LightOpens):
     def _moving(self, handler: Handler, layout: ChangeLayout) -> Handler:
         begin, end = handler
         start_at, path_at = (index + 1 for index in layout.other)
+        absent: set[int] = set()  # Threads of which the call can but fail.
 
         def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
+            absent.discard(tid)
             if not self._is_over:
                 start = syscall[start_at] if start_at else location.AT_FDCWD
                 path = memory.c_string(tid, syscall[path_at]) or b""
                 path = location.absolute(process.pid, tid, start, path)
                 # Another thread could change the text. renameat2(2) may exchange the two.
                 is_sure = len(process.threads) == 1 and not _flags(syscall, layout) & ~_NOREPLACE
-                if not is_sure or _may_be_folder(process.pid, path):
+                moved = _moved(process.pid, path) if is_sure else FOLDER
+                if moved == FOLDER:
                     self._end()
-            return begin(tid, process, syscall)
+                elif moved == NOTHING:
+                    absent.add(tid)
+            decoded = begin(tid, process, syscall)
+            if decoded is None and tid in absent:
+                self._end()  # Nobody will see its exit.
+            return decoded
 
-        return on_entry, end
+        def on_exit(
+            tid: int, process: Process, decoded: Decoded, result: int, refused: bool
+        ) -> None:
+            if tid in absent and result >= 0:  # Somebody has put something there meanwhile.
+                self._asked.reason = self._asked.reason or _INCOMPLETE
+                self._end()
+            absent.discard(tid)
+            end(tid, process, decoded, result, refused)
+
+        return on_entry, on_exit
 
     def _at_clone(self, _tid: int, _process: Process, _syscall: SyscallInfo) -> None:
         self._asked.reason = self._asked.reason or _SHARED
@@ -403,14 +421,17 @@ def _flags(syscall: SyscallInfo, layout: ChangeLayout) -> int:
     return syscall[5] if layout is of(ChangeLayout)[_WITH_FLAGS] else 0
 
 
-def _may_be_folder(pid: int, path: bytes) -> bool:
-    """Tell whether what a process is about to move is a folder, or nobody can say."""
+def _moved(pid: int, path: bytes) -> int:
+    """Say what a process is about to move: FOLDER, unless it is certain that it is none."""
     if not path.startswith(b"/") or path.startswith((b"/proc/", b"/dev/")):
-        return True  # The latter means something else here.
+        return FOLDER  # The latter means something else here.
     try:
-        return stat.S_ISDIR(os.lstat(b"/proc/%d/root%b" % (pid, path)).st_mode)
+        about = os.lstat(b"/proc/%d/root%b" % (pid, path))
+    except (FileNotFoundError, NotADirectoryError):
+        return NOTHING
     except (OSError, ValueError):
-        return True
+        return FOLDER
+    return FOLDER if stat.S_ISDIR(about.st_mode) else FILE
 
 
 def _is_plain(path: bytes) -> bool:
