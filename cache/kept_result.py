@@ -151,6 +151,8 @@ def load(content: bytes) -> KeptResult:
     for name in ("key", "places"):
         given = _of(dict, told.get(name))
         setattr(made, name, {key: _of(str, value) for key, value in given.items()})
+    for place in made.places.values():
+        decode(place)  # It is one in notation.
     for name in ("free", "bound"):
         setattr(made, name, [_of(str, each) for each in _of(list, told.get(name))])
     made.seen_s = [_number(each) for each in _of(list, told.get("seen_s"))]

@@ -111,6 +111,8 @@ def test_a_link_is_no_folder(tmp_path: Path) -> None:
 
 FILE = ["file", "a", 0o644, *NOTHING]
 HOSTILE: dict[str, dict[str, object]] = {
+    "a place that is none": {"places": {"HOME": "/%zz"}},
+    "a place that no path is": {"places": {"HOME": "/\ud800"}},
     "upwards": {"left": [["file", "../x", 0o644, *NOTHING]]},
     "upwards, in other words": {"left": [["file", "%2E%2E", 0o644, *NOTHING]]},
     "a slash in a name": {"left": [["file", "a%2Fb", 0o644, *NOTHING]]},
