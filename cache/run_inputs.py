@@ -23,7 +23,7 @@ from buildperm.tracer.recorder.location import open_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping, Set
     from typing import TypeAlias
 
     from buildperm.cache.known_digests import KnownDigests
@@ -94,6 +94,7 @@ class RunInputs:
         known: KnownDigests | None = None,
         *,
         is_staged: bool = False,
+        made: Mapping[bytes, Set[bytes]] | None = None,
     ) -> None:
         """Prepare.
 
@@ -103,8 +104,12 @@ class RunInputs:
             began_ns: When it began: time.time_ns.
             known: Of files that need not be read.
             is_staged: They were put there for this run alone, a moment ago and in any order.
+            made: The texts of links that were in its own folders at any time, by place. Where it
+                is not known which of several counted, none of them may lead out.
         """
         self.reason = ""
+        self._made = made or {}
+        self._above_made = {above for place in self._made for above in _folders_above(place)}
         self._is_staged = is_staged
         self._tokens = tokens
         self._own = tuple(own)
@@ -205,7 +210,7 @@ class RunInputs:
             place = current + b"/" + name
             target = self._link(place)
             if target is None:
-                if b".." in pending and self._is_own(place):
+                if self._is_own(place) and (b".." in pending or place in self._above_made):
                     current = place  # A folder of its own that is gone, and led out of it.
                     continue
                 return b""
@@ -230,6 +235,9 @@ class RunInputs:
         if known is not None:
             return known
         own = self._is_own(place)
+        made = self._made.get(place) if own else None
+        if made:
+            return self._made_link(place, made)
         try:
             about = os.lstat(place)
             text = os.readlink(place) if stat.S_ISLNK(about.st_mode) else b""
@@ -250,6 +258,18 @@ class RunInputs:
                 self._check_age(place, about)
             shown = encode(self._tokens.tokens_for(text))
             self._add(LINK, place, shown)
+        self._links[place] = text
+        return text
+
+    def _made_link(self, place: bytes, made: Set[bytes]) -> bytes:
+        """Return the text of a link that was there when somebody went through it."""
+        try:
+            found = {os.readlink(place)}
+        except OSError:
+            found = {b""} if os.path.lexists(place) else set()
+        if len(found | made) > 1:
+            self._refuse(place, "was a link, and something else before or since")
+        (text,) = made if len(made) == 1 else (b"",)
         self._links[place] = text
         return text
 
@@ -344,6 +364,12 @@ class RunInputs:
 
     def _refuse(self, path: bytes, why: str) -> None:
         self.reason = self.reason or f"{self._tokens.portable(path)} {why}"
+
+
+def _folders_above(place: bytes) -> Iterator[bytes]:
+    while place:
+        place = place.rpartition(b"/")[0]
+        yield place
 
 
 class InputComparison:

@@ -9,6 +9,7 @@ from errno import EACCES
 
 from buildperm.cache.run_inputs import RunInputs, is_plain_device
 from buildperm.rules import baseline
+from buildperm.supervisor import own_links
 from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
@@ -59,7 +60,12 @@ def why_not_kept(
         return asked.reason, []
     # The program is part of the key, and has just been linked.
     own = (run.places["OUT_DIR"], run.places["TMP"], run.subject.program)
-    collector = RunInputs(tokens, own, began_ns, known, is_staged=is_staged)
+    made = own_links.of(ended.writer.events())
+    if made is None:
+        return "it has moved links too often", []
+    if not own_links.lead_out((text for texts in made.values() for text in texts), own):
+        made = {}  # What they lead to is its own.
+    collector = RunInputs(tokens, own, began_ns, known, is_staged=is_staged, made=made)
     for key in ended.writer.events():
         why = _event(key, own, collector)
         if why:

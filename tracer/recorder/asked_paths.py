@@ -32,6 +32,8 @@ _UNREADABLE = "it named something by what nobody but the kernel could read"
 
 _RELATIVE = "it ran a program that names another one by a relative path"
 
+_WITH_FLAGS, _EXCHANGE = "renameat2", 2  # RENAME_EXCHANGE: what is where then, no event says.
+
 _RESOLVE_AT = 16  # openat2(2): struct open_how
 _ELSEWHERE = 0x10 | 0x20  # RESOLVE_IN_ROOT and RESOLVE_CACHED: no path says what the answer is.
 
@@ -71,6 +73,8 @@ class AskedPaths:
                 handler = self._looking(observer, handler, layout.path)
                 if layout.change != "symlinked":
                     handler = self._looking(observer, handler, layout.other)
+                if name == _WITH_FLAGS:
+                    handler = self._exchanging(handler)
                 observer.handlers[number] = handler
             elif name in executions:
                 observer.handlers[number] = self._executing(handler, executions[name])
@@ -123,6 +127,16 @@ class AskedPaths:
             if path:  # Else it is about a descriptor, which has been opened: AT_EMPTY_PATH.
                 start = syscall[start_at] if start_at else AT_FDCWD
                 noted.add(location.absolute(process.pid, tid, start, path))
+            return begin(tid, process, syscall)
+
+        return on_entry, end
+
+    def _exchanging(self, handler: Handler) -> Handler:
+        begin, end = handler
+
+        def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
+            if syscall[5] & _EXCHANGE:
+                self.reason = "it exchanged two files"
             return begin(tid, process, syscall)
 
         return on_entry, end
