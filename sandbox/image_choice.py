@@ -88,7 +88,10 @@ def choose(files: Shelf, machine: str, wanted: str = "") -> ImageChoice:
     ]
     if not named:
         listed = _list(f"{each.digest} ({each.tag or each.platform})" for each in found)
-        raise ImageError(f"it does not have the image {printable(wanted)}, but {listed}")
+        raise ImageError(
+            f"it does not have the image {printable(wanted)}, but {listed}",
+            "Name one of these, as by `--image DIGEST`, or take the archive that has it.",
+        )
     fitting = {each.digest: each for each in named if each.platform == platform}
     if not fitting:
         listed = _list(each.platform for each in named)

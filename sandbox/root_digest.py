@@ -101,6 +101,8 @@ def _entries(root: Path) -> list[RootEntry]:
     try:
         return root_tree.entries(os.fsencode(root))
     except OSError as error:
+        if not root.is_dir():
+            raise _unfit(root, "it is no folder") from error
         raise _unreadable(root, error) from error
     except root_tree.NoRootError as error:
         raise _unfit(root, str(error)) from error

@@ -58,7 +58,8 @@ def unpack(archive: Path, folder: Path, wanted: str) -> int:
     declared = policy.root_image if policy else ""
     folder = Path(os.path.abspath(folder))
     try:
-        if os.path.lexists(folder) and (folder.is_symlink() or os.listdir(folder)):
+        is_new = not os.path.lexists(folder)
+        if not is_new and (folder.is_symlink() or not folder.is_dir() or os.listdir(folder)):
             raise BuildpermError(
                 f"`{printable(str(folder))}` is there already",
                 hint="Name a folder that is not there, or remove it.",

@@ -365,6 +365,8 @@ def test_the_digest_is_printed_as_cargo_toml_names_it(root: SmallRoot, tmp_path:
         assert told.returncode == 23
         assert is_orderly(told.stderr)
         assert "hint: " in told.stderr
+    told = buildperm("root", "digest", str(root.folder / "etc/passwd"), folder=tmp_path)
+    assert (told.returncode, "it is no folder" in told.stderr) == (23, True), told.stderr
 
 
 def test_an_image_is_unpacked_and_no_other_than_cargo_toml_names(tmp_path: Path) -> None:
@@ -383,6 +385,8 @@ def test_an_image_is_unpacked_and_no_other_than_cargo_toml_names(tmp_path: Path)
         ([str(one), "../roots/ok"], 0, ""),
         ([str(one), "../roots/\x1b[31mred"], 0, ""),
         (["nowhere", "../roots/x"], 2, "nowhere"),
+        ([str(one), "Cargo.toml"], 2, "is there already"),
+        ([str(one), "../roots/x", "--image", "none"], 23, "hint: Name one of these"),
         ([str(one)], 2, "takes IMAGE FOLDER"),
     ):
         ended = buildperm("root", "unpack", *words, folder=workspace)
