@@ -137,7 +137,7 @@ def test_results_are_shared_from_there_too(learnt: LearntWorkspace, tmp_path: Pa
         manifest.write_text(before)
 
     assert (pulled.returncode, "0 results pulled" in pulled.stderr) == (0, True), pulled.stderr
-    assert "the store has nothing of" in pulled.stderr
+    assert "the store has nothing for" in pulled.stderr
     assert (pushed.returncode, f"signed by {key}" in pushed.stderr) == (0, True), pushed.stderr
 
 

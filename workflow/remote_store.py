@@ -7,6 +7,7 @@ Redirects are not followed. No message names the address: a library's own might 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 import threading
@@ -21,6 +22,17 @@ from buildperm.workflow.entry_signature import INSTALL
 
 TIMEOUT_S = 15.0
 """For one request, from connecting to the last byte."""
+
+_CAUSES = (
+    # Where a library looks for credentials in the end: services of Amazon's and Google's machines.
+    (
+        r"performing [A-Z]+ https?://(?:169\.254\.169\.254|metadata\.google\.internal)/",
+        "there are no credentials for it",
+    ),
+    (r"kind: Timeout", "no answer in time"),
+    (r"kind: Connect", "nothing answers there"),
+    (r"status: ([1-5]\d\d)\b", "it answers {0}"),
+)
 
 _FAILURES_MOST = 3  # After so many requests without an answer there are no others.
 
@@ -184,7 +196,15 @@ class ObjectStore:
             return UnreachableError(f"the store {how}: it refuses that")
         with self._lock:
             self._failures += 1
-        return UnreachableError(f"the store {how}")
+        return UnreachableError(f"the store {how}{_cause(str(error))}")
+
+
+def _cause(said: str) -> str:
+    """Say why a request has failed, by what the library says: that may hold addresses and names."""
+    for pattern, told in _CAUSES:
+        if found := re.search(pattern, said):
+            return f": {told.format(*found.groups())}"
+    return ""
 
 
 def _has_own_endpoint(scheme: str) -> bool:

@@ -56,7 +56,8 @@ def pull(words: Sequence[str]) -> int:
     if not (taking.taken or taking.known or taking.unused):
         packages = count(len(shelves), "package with a build script", "packages with build scripts")
         console.print_message(
-            f"the store has nothing of {packages} for this version of buildperm and such a machine"
+            "the store has nothing for this version of buildperm on a machine like this one; "
+            f"asked about {packages}"
         )
     result_inventory.hold_to_limit(os.fsencode(_place(named)))
     return ExitCode.OK
@@ -96,6 +97,10 @@ def push(words: Sequence[str]) -> int:
             str(error), hint="Look at `store` in Cargo.toml, and at the variables for it."
         ) from None
     console.print_message(f"{count(given, 'result')} pushed, signed by {signer.public}")
+    if not found:
+        console.print_message(
+            "nothing of this workspace was seen twice here: `buildperm cache explain CRATE`"
+        )
     return ExitCode.OK
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import socket
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -454,6 +455,24 @@ def test_a_server_that_misbehaves_is_a_miss(
     assert "\x1b" not in line
     assert time.monotonic() - began < 20
     assert taken(here) == []
+
+
+@pytest.mark.parametrize(
+    ("misbehaves", "why"), [("fails", "it answers 500"), ("hangs", "no answer in time")]
+)
+def test_why_a_server_is_of_no_use_is_said(server: BlobServer, misbehaves: str, why: str) -> None:
+    store = ObjectStore(server.address, timeout_s=1)
+    server.misbehaves = misbehaves
+    with pytest.raises(UnreachableError, match=f"cannot be read: {why}$"):
+        store.get("x", 1)
+
+
+def test_nobody_at_an_address_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken_for_now:
+        port = taken_for_now.getsockname()[1]
+    store = ObjectStore(f"http://127.0.0.1:{port}/x", timeout_s=5)
+    with pytest.raises(UnreachableError, match=r"nothing answers there$"):
+        store.get("x", 1)
 
 
 def test_a_dead_server_is_not_asked_for_ever(server: BlobServer, here: FolderStore) -> None:
