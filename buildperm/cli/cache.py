@@ -70,11 +70,13 @@ def command(
     if action == "keygen":
         return _make_key(crate)
     if action in ("pull", "push"):
+        from buildperm.cli import interruption
         from buildperm.workflow import shared_results
 
         if crate is not None:
             raise click.UsageError(f"`{action}` takes no crate: it is about the workspace")
-        return (shared_results.pull if action == "pull" else shared_results.push)(cargo)
+        work = shared_results.pull if action == "pull" else shared_results.push
+        return interruption.apart(lambda: work(cargo))
     if action == "verify":
         if crate is not None:
             raise click.UsageError("`verify` takes no crate: it reads everything")

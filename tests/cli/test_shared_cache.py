@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import socket
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from buildperm.workflow.remote_store import TIMEOUT_S
 from tests.blob_server import BlobServer, blob_server
 from tests.cli.shared_machine import Machine, make_key, namespace, wait, workspace_at
-from tests.command import member
+from tests.command import environment, member
 
 pytestmark = pytest.mark.slow  # Each builds several times.
 
@@ -120,6 +125,34 @@ def test_a_store_that_fails_is_a_line(given: Machine, tmp_path: Path, server: Bl
     wait()
     assert visitor.ci() == "kept"
     assert "the store cannot be" in visitor.run("cache", "push", code=2)
+
+
+def test_who_interrupts_does_not_wait_for_the_store(tmp_path: Path) -> None:
+    """Somebody takes the call, and says nothing for as long as a request may take."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/x"
+        workspace = workspace_at(tmp_path / "ws", address, make_key(tmp_path, "key"))
+        subprocess.run(["cargo", "generate-lockfile", "--offline"], cwd=workspace, check=True)
+        began = subprocess.Popen(
+            [sys.executable, "-m", "buildperm", "cache", "pull"],
+            cwd=workspace,
+            env=environment({"XDG_CACHE_HOME": str(tmp_path / "cache")}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Whoever runs the tests in the background may ignore it, which is handed on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        silent.settimeout(120)
+        caller, _ = silent.accept()
+        with caller:
+            began.send_signal(signal.SIGINT)
+            began_s = time.monotonic()
+            told, said = began.communicate(timeout=120)
+
+    assert (began.returncode, told, said) == (130, "", "buildperm: interrupted\n")
+    assert time.monotonic() - began_s < TIMEOUT_S / 2
 
 
 def test_a_workspace_without_a_store_has_nobody_to_ask(tmp_path: Path) -> None:
