@@ -117,9 +117,11 @@ def _verified(store: FolderStore) -> tuple[int, int]:
             console.print_line(f"{_title(result)} was damaged, and is removed")
             store.remove(key, name)
             damaged += 1
-    for (named, _), is_whole in known.items():
-        if not is_whole:
-            store.remove_blob(named)
+    for blob in [blob for blob, is_whole in known.items() if not is_whole]:
+        for part in _parts(store, *blob):
+            if not _is_whole(store, *part):
+                store.remove_blob(part[0])
+        store.remove_blob(blob[0])
     return total, damaged
 
 
@@ -168,14 +170,19 @@ def _forget_unused(store: FolderStore, young_s: float) -> None:
     }
     used = {named for named, _ in blobs}
     for blob in blobs:
-        try:
-            used.update(part for part, _ in store.parts(*blob))
-        except (OSError, ValueError):
-            continue  # It is damaged, and of no use.
+        used.update(part for part, _ in _parts(store, *blob))
     before_s = time.time() - young_s
     for named, about in store.blobs():
         if named not in used and about.st_mtime <= before_s:
             store.remove_blob(named)
+
+
+def _parts(store: FolderStore, named: str, size: int) -> list[tuple[str, int]]:
+    """Return the other blobs that one consists of; none where it is damaged, and of no use."""
+    try:
+        return store.parts(named, size)
+    except (OSError, ValueError):
+        return []
 
 
 def _every_store() -> list[FolderStore]:

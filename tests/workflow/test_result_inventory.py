@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from buildperm.cache import digest
 from buildperm.cache.kept_result import KeptResult
 from buildperm.cache.result_store import FolderStore
+from buildperm.errors import ExitCode
 from buildperm.workflow import result_inventory
+
+if TYPE_CHECKING:
+    import pytest
 
 OBJECT = bytes(range(256)) * 40
 ARCHIVE = b"!<arch>\n" + b"a.o/".ljust(48) + str(len(OBJECT)).ljust(10).encode() + b"`\n" + OBJECT
@@ -40,3 +45,22 @@ def test_parts_stay_as_long_as_what_they_are_parts_of(tmp_path: Path) -> None:
 
     assert list(store.every()) == []
     assert list(store.blobs()) == []
+
+
+def test_a_damaged_part_is_removed_with_what_it_is_a_part_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = tmp_path / "buildperm/results"
+    folder.parent.mkdir(mode=0o700)
+    store = FolderStore(os.fsencode(folder))
+    part = store.put_blob(OBJECT)
+    kept(store, "lib.a", 1, ARCHIVE)
+    assert result_inventory.verify() == ExitCode.OK
+    (folder / f"1/blobs/{part[:2]}/{part}").write_bytes(b"=something else")
+
+    assert result_inventory.verify() == ExitCode.USAGE
+
+    assert list(store.every()) == []
+    kept(store, "lib.a", 2, ARCHIVE)
+    assert store.blob(digest.of(ARCHIVE), len(ARCHIVE)) == ARCHIVE
