@@ -118,6 +118,7 @@ class RunInputs:
         self._found: dict[tuple[str, str], Input] = {}  # By kind and path.
         self._walked: dict[bytes, bytes] = {}  # Where each leads; empty: nowhere, or to its own.
         self._links: dict[bytes, bytes] = {}  # Components that were looked at; b"" is no link.
+        self._heads: dict[bytes, tuple[bytes, int]] = {}  # Where folders lead; through how many.
 
     def inputs(self) -> list[Input]:
         """Return what was found, sorted."""
@@ -196,9 +197,16 @@ class RunInputs:
             return b""  # A pipe or a socket, or a call that has failed whatever is there.
         if self._is_of_process(path):
             return b""
-        pending = path.split(b"/")[::-1]
-        current, links = b"", 0
+        head, _, last = path.rpartition(b"/")
+        current, links = self._heads.get(head, (b"", 0)) if last != b".." else (b"", 0)
+        is_head_known = bool(current)
+        pending = [last] if is_head_known else path.split(b"/")[::-1]
         while pending:
+            if len(pending) == 1 and not is_head_known:  # All but the last is done.
+                is_head_known = True
+                # Below /proc, and where it is gone and led out of, the rest decides.
+                if last != b".." and current != b"/proc" and not current.startswith(b"/proc/"):
+                    self._heads[head] = current, links
             name = pending.pop()
             if name in (b"", b"."):
                 continue

@@ -150,6 +150,57 @@ def test_whatever_changes_is_noticed(place: Path, change: Callable[[Path], objec
     assert compare(inputs, tokens_of(place)).difference
 
 
+_WAYS = (
+    "a/b/x", "a/b/y", "a/b/none", "a/b/../b/y", "a/b/..", "a/b/.", "a/b/", "a/b", "a//b/x",
+    "to_b/x", "to_b/..", "to_b/../c", "to_x", "to_x/none", "round/x", "round/y", "a/b/x/under",
+    "a/b/x/../y", "none/x", "none/y", "none/../a/b/x", "far39/x", "far39/to_b2/x",
+    "out/gone/..", "out/gone/x", "out/gone/../made", "to_self/status", "to_self/stat",
+    "to_self/cwd", "to_proc/uptime", "to_proc/self/exe", "to_proc/version", "through/a/b/x",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_what_one_path_leads_through_says_nothing_else_of_the_next(
+    tmp_path: Path, turn: int
+) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    for name in ("x", "y"):
+        (tmp_path / "a/b" / name).write_text(name)
+    targets = {
+        "to_b": "a/b",
+        "to_x": "a/b/x",
+        "round": "round",
+        "to_self": "/proc/self",
+        "to_proc": "/proc",
+        "through": f"/proc/..{tmp_path}",
+        "a/b/to_b2": "to_b3",
+        "a/b/to_b3": ".",
+        "far0": "a/b",
+        **{f"far{at}": f"far{at - 1}" for at in range(1, 40)},
+    }
+    for name, target in targets.items():
+        (tmp_path / name).symlink_to(target)
+
+    def found(*ways: str) -> list[tuple[bool, list[Input]]]:
+        made = RunInputs(PathTokens({}), [os.fsencode(tmp_path / "out")], time.time_ns() + LATER_NS)
+        each: list[tuple[bool, list[Input]]] = []
+        for way in ways:
+            made.reason = ""
+            made.add_looked(os.fsencode(f"{tmp_path}/{way}"))
+            each.append((bool(made.reason), made.inputs()))
+        return each
+
+    ways = _WAYS[::turn]
+    known: list[Input] = []
+    for way, (is_refused, together) in zip(ways, found(*ways), strict=True):
+        ((is_refused_alone, alone),) = found(way)
+        known = sorted([*known, *(each for each in alone if each not in known)])
+
+        assert (way, is_refused) == (way, is_refused_alone)
+        assert (way, sorted(together)) == (way, known)
+
+
 def test_what_is_its_own_may_change(place: Path) -> None:
     inputs = kept(place)
 
