@@ -26,12 +26,11 @@ from __future__ import annotations
 
 import os
 import posixpath
-import stat
 
 from buildperm.tracer.recorder import (
     light_opens,
+    listed_calls,
     location,
-    memory,
     open_patch,
     path_list,
     ptrace,
@@ -40,7 +39,7 @@ from buildperm.tracer.recorder import (
 from buildperm.tracer.recorder.brokered import Substitute
 from buildperm.tracer.recorder.light_opens import AtEntry, LightOpens, Patched, write
 from buildperm.tracer.recorder.process_tree import SIGKILL, kill
-from buildperm.tracer.syscall_table import WRITING_FLAGS, ChangeLayout, ExecutionLayout, of
+from buildperm.tracer.syscall_table import WRITING_FLAGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,12 +54,7 @@ if TYPE_CHECKING:
 
 _MOST = 1 << 19  # Paths that are kept in mind: a script can have a tool ask for any number.
 _KILLED = "one of its tools was killed"
-_INCOMPLETE = "one of its tools has not told all that it asked for"
-_SHARED = "its processes share their current folder"
 _DEVICES = frozenset((b"full", b"null", b"random", b"urandom", b"zero"))
-_WITH_FLAGS, _NOREPLACE = "renameat2", 1  # As mv(1) calls it.
-NOTHING, FILE, FOLDER = range(3)
-_MOVING = ("rename", "renameat", _WITH_FLAGS)
 _OF_PROCESSES = (b"self", b"thread-self")
 
 
@@ -111,14 +105,14 @@ class ListedOpens(LightOpens):
         self._asked = asked
         self._entries: set[bytes] = set()
         self._told: set[int] = set()  # Processes that end, or execute something, and were asked.
-        self._is_over = False  # Nothing is listed any more.
+        self.is_over = False  # Nothing is listed any more.
 
     def at_exec(self, process: Process) -> None:
         """Have what `process` has executed map its memory, if it is a tool; at its exec stop."""
         pid = process.pid
         self._at_last(process)
         process.light = None
-        if self._is_over or not self.is_plain_tool(process):
+        if self.is_over or not self.is_plain_tool(process):
             return
         try:
             loader = self.loader(process)
@@ -165,7 +159,7 @@ class ListedOpens(LightOpens):
         write(tid, 0, [(at, light.covered)])
         registers.store(tid, light.before)
         page = registers.first_argument(values)
-        if registers.result(values) != 0 or self._is_over:
+        if registers.result(values) != 0 or self.is_over:
             return True  # There is no memory for it.
         folder = location.directory(tid, location.AT_FDCWD)
         is_plain = folder.startswith(b"/") and not folder.startswith((b"/proc/", b"/dev/"))
@@ -223,7 +217,7 @@ class ListedOpens(LightOpens):
         write(process.pid, light.page, [(0, path_list.WITHOUT_KEY)])
         self._read_list(process.pid, light.page)
         if len(process.threads) > 1:  # One may have had the key in its hand, or be forking.
-            self._asked.reason = self._asked.reason or _INCOMPLETE
+            self._asked.reason = self._asked.reason or listed_calls.INCOMPLETE
         if isinstance(light, _ListingEntry):
             try:
                 light_opens.take_out(process.pid, light)
@@ -232,18 +226,7 @@ class ListedOpens(LightOpens):
 
     def handlers(self, calls: dict[int, str], known: dict[int, Handler]) -> dict[int, Handler]:
         """Return handlers for calls after which a list is gone, or means something else."""
-        made: dict[int, Handler] = {}
-        executions = of(ExecutionLayout)
-        for number, name in calls.items():
-            if name in executions and number in known:
-                made[number] = self._executing(known[number])
-            elif name in ("symlink", "symlinkat") and number in known:
-                made[number] = self._linking(known[number])
-            elif name in _MOVING and number in known:
-                made[number] = self._moving(known[number], of(ChangeLayout)[name])
-            elif name == "clone":
-                made[number] = self._at_clone, lambda *_: None
-        return made
+        return listed_calls.ListedCalls(self, self._asked).handlers(calls, known)
 
     def brokers(self, calls: dict[int, str]) -> dict[int, Broker]:
         """Return what makes the calls that the filter leaves to this, by number."""
@@ -253,12 +236,12 @@ class ListedOpens(LightOpens):
 
     def at_fork(self, process: Process) -> None:
         """Look at a new process, which has the memory of the one that has made it."""
-        if self._is_over:
+        if self.is_over:
             self._end_in(process)
 
     def at_exit(self, process: Process) -> None:
         """Read the list of a process of which a thread stands at its end."""
-        self._tell(process)
+        self.tell(process)
 
     def at_end(self, process: Process, status: int) -> None:
         """Note that a process has ended, of which the list has to be known by now: wait(2)."""
@@ -287,67 +270,6 @@ class ListedOpens(LightOpens):
                         asked.reason = asked.reason or "a tool looked at what it is not shown"
         self._entries.clear()
 
-    def _executing(self, handler: Handler) -> Handler:
-        begin, end = handler
-
-        def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
-            self._tell(process)
-            if process.light is not None and len(process.threads) > 1:
-                self._asked.reason = self._asked.reason or _INCOMPLETE
-            return begin(tid, process, syscall)
-
-        return on_entry, end
-
-    def _linking(self, handler: Handler) -> Handler:
-        begin, end = handler
-
-        def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
-            text = memory.c_string(tid, syscall[1]) or b""
-            is_beside = text and b"/" not in text and text not in (b".", b"..")
-            # Another thread could change the text before the kernel reads it.
-            if not is_beside or len(process.threads) > 1:
-                self._end()
-            return begin(tid, process, syscall)
-
-        return on_entry, end
-
-    def _moving(self, handler: Handler, layout: ChangeLayout) -> Handler:
-        begin, end = handler
-        start_at, path_at = (index + 1 for index in layout.other)
-        absent: set[int] = set()  # Threads of which the call can but fail.
-
-        def on_entry(tid: int, process: Process, syscall: SyscallInfo) -> Decoded | None:
-            absent.discard(tid)
-            if not self._is_over:
-                start = syscall[start_at] if start_at else location.AT_FDCWD
-                path = memory.c_string(tid, syscall[path_at]) or b""
-                path = location.absolute(process.pid, tid, start, path)
-                # Another thread could change the text. renameat2(2) may exchange the two.
-                is_sure = len(process.threads) == 1 and not _flags(syscall, layout) & ~_NOREPLACE
-                moved = _moved(process.pid, path) if is_sure else FOLDER
-                if moved == FOLDER:
-                    self._end()
-                elif moved == NOTHING:
-                    absent.add(tid)
-            decoded = begin(tid, process, syscall)
-            if decoded is None and tid in absent:
-                self._end()  # Nobody will see its exit.
-            return decoded
-
-        def on_exit(
-            tid: int, process: Process, decoded: Decoded, result: int, refused: bool
-        ) -> None:
-            if tid in absent and result >= 0:  # Somebody has put something there meanwhile.
-                self._asked.reason = self._asked.reason or _INCOMPLETE
-                self._end()
-            absent.discard(tid)
-            end(tid, process, decoded, result, refused)
-
-        return on_entry, on_exit
-
-    def _at_clone(self, _tid: int, _process: Process, _syscall: SyscallInfo) -> None:
-        self._asked.reason = self._asked.reason or _SHARED
-
     def _at_move(
         self, _tid: int, process: Process, syscall: SyscallInfo, decoded: Decoded | None
     ) -> Answer:
@@ -357,11 +279,11 @@ class ListedOpens(LightOpens):
             write(process.pid, light.page, [(path_list.FOLDER_AT, path_list.WITHOUT_FOLDER)])
         return Substitute(syscall[0], syscall[1:7], decoded)
 
-    def _end(self) -> None:
+    def end(self) -> None:
         """Have all stop that is listed, before anything else is done."""
-        if self._is_over:
+        if self.is_over:
             return
-        self._is_over = True
+        self.is_over = True
         for process in list(self.processes().values()):
             self._end_in(process)
 
@@ -370,7 +292,8 @@ class ListedOpens(LightOpens):
         if isinstance(light, _ListingEntry | _Listing):
             write(process.pid, light.page, [(0, path_list.WITHOUT_KEY)])
 
-    def _tell(self, process: Process) -> None:
+    def tell(self, process: Process) -> None:
+        """Read the list of a process that stands at its end, or is about to execute something."""
         light = process.light
         if isinstance(light, _ListingEntry | _Listing):
             self._read_list(process.pid, light.page)
@@ -396,7 +319,7 @@ class ListedOpens(LightOpens):
         except (OSError, ValueError):
             is_whole = False
         if not is_whole or len(self._entries) > _MOST:
-            self._asked.reason = self._asked.reason or _INCOMPLETE
+            self._asked.reason = self._asked.reason or listed_calls.INCOMPLETE
 
 
 def _read(pid: int, address: int, size: int) -> bytes:
@@ -414,24 +337,6 @@ def _read(pid: int, address: int, size: int) -> bytes:
     if len(found) != size:
         raise ValueError("less than there should be")
     return found
-
-
-def _flags(syscall: SyscallInfo, layout: ChangeLayout) -> int:
-    """Return the flags of renameat2(2); the other calls have none, and anything in their place."""
-    return syscall[5] if layout is of(ChangeLayout)[_WITH_FLAGS] else 0
-
-
-def _moved(pid: int, path: bytes) -> int:
-    """Say what a process is about to move: FOLDER, unless it is certain that it is none."""
-    if not path.startswith(b"/") or path.startswith((b"/proc/", b"/dev/")):
-        return FOLDER  # The latter means something else here.
-    try:
-        about = os.lstat(b"/proc/%d/root%b" % (pid, path))
-    except (FileNotFoundError, NotADirectoryError):
-        return NOTHING
-    except (OSError, ValueError):
-        return FOLDER
-    return FOLDER if stat.S_ISDIR(about.st_mode) else FILE
 
 
 def _is_plain(path: bytes) -> bool:
