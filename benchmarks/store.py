@@ -2,11 +2,11 @@
 
     benchmarks/store.py FOLDER …
 
-Each folder is a store, such as `restoring.py --keep` leaves, and is only read. Each result that can
-be restored is put into a new store, for itself: it may have been kept by another version. A script
-is taken once in each version. What 200 of them need is told by drawing 200, with replacement, 2,000
-times, as a few have nearly all of the bytes. Read again means all blobs of a result, each compared
-with its digest: processor time of this process.
+Each folder is a store, such as `restoring.py --keep` leaves, and is only read. Each result of it
+is put into a new store, for itself: it may have been kept by another version. A script is taken
+once in each version. What 200 of them need is told by drawing 200, with replacement, 2,000 times,
+as a few have nearly all of the bytes. Read again means all blobs of a result, each compared with
+its digest: processor time of this process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from measurement import describe_machine, table
 
 from buildperm.cache import blob_form
-from buildperm.cache.kept_result import CONFIRMED, FILE, KeptResult
+from buildperm.cache.kept_result import FILE, UNSTABLE, KeptResult
 from buildperm.cache.result_store import FolderStore
 
 _DRAWN, _DRAWS = 200, 2_000
@@ -71,7 +71,7 @@ def every(folders: list[Path]) -> list[Measured]:
         source = FolderStore(os.fsencode(folder.absolute()))
         for key, _, result in source.every():
             name = f"{result.name} {result.version}", result.key.get("the program", "")
-            if result.state == CONFIRMED and name not in found:
+            if result.state != UNSTABLE and name not in found:
                 with tempfile.TemporaryDirectory() as place:
                     target = FolderStore(os.fsencode(place) + b"/store")
                     found[name] = measured(source, target, key, result)
