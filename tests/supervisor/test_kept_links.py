@@ -85,9 +85,10 @@ def inputs(bench: Bench, body: str) -> tuple[str, set[tuple[str, str]]]:
     ended = bench.run(placed)
     assert ended.status == 0, ended.stderr
     said = json.loads((bench.unit / "buildperm/result.json").read_bytes())
-    found = [kept_results.read(path)["inputs"] for path in bench.kept.rglob("*.json")]
+    results = [kept_results.read(path) for path in bench.kept.rglob("*.json")]
     shutil.rmtree(bench.kept)
-    return ", ".join(said["why"]), {(each[0], each[1]) for each in sum(found, [])}
+    found = {(each[0], each[1]) for result in results for each in result["inputs"]}
+    return ", ".join(said["why"]), found
 
 
 @pytest.mark.slow
