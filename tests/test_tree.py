@@ -94,6 +94,8 @@ SUBJECTS = {
     "supervisor/folder_reads": "What the supervisor prepares, and the recorder does.",
     "supervisor/kept_elsewhere": "Results at other places, by cache and recorder.",
     "supervisor/kept_programs": "What the recorder notes of programs, and the cache compares.",
+    "supervisor/kept_elsewhere": "Where results are restored: the whole way of a run.",
+    "supervisor/kept_programs": "What the recorder notes and the cache compares.",
     "supervisor/listed_opens": "What the supervisor prepares, and the recorder does.",
     "supervisor/looks": "What a script is told of what is not shown to it.",
     "supervisor/launcher_builds": "The launcher is a C program.",
