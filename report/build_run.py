@@ -75,7 +75,7 @@ class ScriptRun:
     habitual: tuple[Access, ...] = ()  # Likewise, because nobody may; most programs do without it.
     roles: tuple[Role, ...] = SCRIPT_ALONE  # What of it ran, and for whom; sorted.
     restored: tuple[tuple[int, str], ...] = ()  # Of each result put back: when, by whom recorded.
-    remote: tuple[tuple[str, str], ...] = ()  # Of each run for an engine: its address, why not.
+    remote: tuple[tuple[str, str, bool], ...] = ()  # For an engine: its address, why not, if kept.
     wasi: tuple[tuple[str, str, int], ...] = ()  # Of each run for WASI: outcome, why, when.
     is_light: bool = False  # Which files compilers have read is not known, of a run at least.
 

@@ -117,7 +117,7 @@ def _restored(script: ScriptRun) -> dict[str, object]:
 
 def _remote(script: ScriptRun) -> dict[str, object]:
     """Say which runs were to be on an engine, where any were."""
-    found = [{"at": at, "why": why} for at, why in script.remote]
+    found = [{"at": at, "why": why, "kept": is_kept} for at, why, is_kept in script.remote]
     return {"remote": found} if found else {}
 
 

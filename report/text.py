@@ -282,12 +282,14 @@ def _restored(run: BuildRun) -> Iterator[str]:
 
 def _remote(run: BuildRun) -> Iterator[str]:
     """Say which scripts ran on an engine, and why others did not."""
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str, bool], list[str]] = {}
     for script in run.scripts:
         for one in dict.fromkeys(script.remote):
             found.setdefault(one, []).append(f"{script.crate} {script.version}")
-    for (at, why), who in sorted(found.items()):
+    for (at, why, is_kept), who in sorted(found.items()):
         where = f"ran here, and not on {at}" if why else f"ran on {at}"
+        if is_kept:
+            where = f"answered by the cache of {at}, and not run"
         yield printable(f"buildperm: {where}: {', '.join(who)}{f': {why}' if why else ''}.")
 
 

@@ -43,6 +43,7 @@ KEY = digest.of(b"remote")
 """Below it an executor keeps its one result."""
 
 ANSWER = b"/answer"
+DONE, KEPT = "done", "kept"  # What who asks says: it was done now, or the engine had kept it.
 SAID_MOST = 1000  # Bytes of what is said about a failure.
 
 _PLAIN = 0  # Of marshal: later forms of the same value differ by who else refers to it.
@@ -72,6 +73,7 @@ class RemoteRun:
         self._root = InputRoot(run, cached.tokens)
         self._own = 0  # Files of ours that are sent.
         self._has_filled = False  # What came back may lie in OUT_DIR.
+        self._is_kept = False  # The engine has run nothing.
 
     def put_back(self, has_to_end: Callable[[], bool]) -> RestoredRun | None:
         """Put back what the script has done there; None where it has to run here.
@@ -79,7 +81,6 @@ class RemoteRun:
         Args:
             has_to_end: Tells whether a signal has asked for an end.
         """
-        at = self._run.session["remote"]["at"]
         try:
             made = self._made(has_to_end)
             why = "" if made else "what came back would not be passed on"
@@ -92,7 +93,7 @@ class RemoteRun:
                 private_folder.remove(self._folder)
             except OSError:
                 pass  # The next run makes it anew.
-        self._run.remote = {"at": at, "why": log_text(why)[:SAID_MOST]}
+        self._note(log_text(why)[:SAID_MOST])
         if made is not None:
             self._cached.noted("remote", "")
         elif self._has_filled:
@@ -113,9 +114,14 @@ class RemoteRun:
             raise NotSentError("what came back is no result")
         result = results[0][1]
         self._check(result, known, store)
-        self._run.remote = {"at": self._run.session["remote"]["at"], "why": ""}
+        self._note("")
         self._has_filled = True
         return self._cached.put_back(result, store, is_fresh=True)
+
+    def _note(self, why: str) -> None:
+        """Note why the script has to run here; empty if it has not."""
+        kept = {"kept": True} if self._is_kept and not why else {}
+        self._run.remote = {"at": self._run.session["remote"]["at"], "why": why, **kept}
 
     def _write_request(self, known: KeptResult) -> None:
         """Write what is to be sent, and how.
@@ -213,8 +219,9 @@ class RemoteRun:
         status, said = answer
         with open(said, "rb") as file:
             text = file.read(SAID_MOST).decode("utf-8", "replace").strip()
-        if text != "done" or status:
+        if text not in (DONE, KEPT) or status:
             raise NotSentError(text or "who was to ask has failed")
+        self._is_kept = text == KEPT
 
     def _check(self, result: KeptResult, known: KeptResult, store: FolderStore) -> None:
         """Make sure that a result is of this script, and of what is here.

@@ -76,6 +76,7 @@ class LyingEngine(grpc.GenericRpcHandler):  # type: ignore[misc]  # it ships no 
         """
         self.refuses: dict[str, grpc.StatusCode] = {}  # By the last name of a method.
         self.hangs: set[str] = set()  # Such methods, which never answer.
+        self.is_hung = threading.Event()  # One of these has been called.
         self.delay_s = 0.0  # Before each piece of a blob that is sent here is taken.
         self.tokens: set[str] = set()  # That were brought.
         self._token = token
@@ -83,6 +84,7 @@ class LyingEngine(grpc.GenericRpcHandler):  # type: ignore[misc]  # it ships no 
         self.blobs: dict[str, bytes] = {}
         self.asked: list[Message] = []  # Of each action the request.
         self.loses: set[str] = set()  # Of each action these paths, if another engine does it.
+        self.alters: dict[str, Callable[[Message], None]] = {}  # And this node, by its path.
         self.lost: list[str] = []  # What of that was there to be lost.
         self.kept: list[bool] = []  # Of each that was done, whether it had been done before.
         self.changes: Callable[[Files], None] = lambda _: None
@@ -121,6 +123,7 @@ class LyingEngine(grpc.GenericRpcHandler):  # type: ignore[misc]  # it ships no 
                 lambda _, context: context.abort(status, "\x1b[31mforged"),
             )
         if name in self.hangs:
+            self.is_hung.set()
             return _handler(grpc.stream_stream_rpc_method_handler, lambda *_: self._silence())
         match name:
             case "FindMissingBlobs":
@@ -158,9 +161,11 @@ class LyingEngine(grpc.GenericRpcHandler):  # type: ignore[misc]  # it ships no 
         fill(tree.root, "")
         return self.put(_raw(tree))
 
-    def result(self, tree: Message, exit_code: int = 0, stderr: bytes = b"") -> Message:
-        """Return the operation of an action that has left this tree."""
-        response = MESSAGES["ExecuteResponse"]()
+    def result(
+        self, tree: Message, exit_code: int = 0, stderr: bytes = b"", *, is_kept: bool = False
+    ) -> Message:
+        """Return the operation of an action that has left this tree, earlier if `is_kept`."""
+        response = MESSAGES["ExecuteResponse"](cached_result=is_kept)
         response.result.exit_code = exit_code
         response.result.stderr_raw = stderr
         output = response.result.output_directories.add(path=".buildperm/answer")
@@ -171,7 +176,8 @@ class LyingEngine(grpc.GenericRpcHandler):  # type: ignore[misc]  # it ships no 
         return operation
 
     def _silence(self) -> Iterator[bytes]:
-        self._ended.wait()
+        while self.hangs and not self._ended.wait(0.05):
+            pass
         yield b""
 
     def _slowly(self, requests: Iterator[bytes]) -> Iterator[bytes]:
@@ -219,7 +225,7 @@ class LyingEngine(grpc.GenericRpcHandler):  # type: ignore[misc]  # it ships no 
         elif self._behind is None:
             yield _raw(self.result(self.tree({})))
         else:
-            if self.loses:
+            if self.loses or self.alters:
                 raw = self._lessened(request)
             for each in self._call("unary_stream", "Execute", raw):
                 yield self._changed(each)
@@ -228,22 +234,29 @@ class LyingEngine(grpc.GenericRpcHandler):  # type: ignore[misc]  # it ships no 
         """Return a request for the same action without what is to be lost."""
         action = MESSAGES["Action"].FromString(self._fetched(request.action_digest))
         self.lost = []
-        paths = {tuple(path.split("/")[1:]) for path in self.loses}
+        paths = {tuple(path.split("/")[1:]) for path in (*self.loses, *self.alters)}
         action.input_root_digest.CopyFrom(self._less(action.input_root_digest, paths))
         request.action_digest.CopyFrom(self._kept_behind(_raw(action)))
         return _raw(request)
 
-    def _less(self, digest: Message, paths: set[tuple[str, ...]]) -> Message:
+    def _less(self, digest: Message, paths: set[tuple[str, ...]], above: str = "") -> Message:
         folder = MESSAGES["Directory"].FromString(self._fetched(digest))
         for entries in (folder.files, folder.symlinks, folder.directories):
-            left = [each for each in entries if (each.name,) not in paths]
-            self.lost += [each.name for each in entries if (each.name,) in paths]
+            left = []
+            for each in entries:
+                path = f"{above}/{each.name}"
+                if path in self.alters:
+                    self.alters[path](each)
+                if path in self.loses or path in self.alters:
+                    self.lost.append(each.name)
+                if path not in self.loses:
+                    left.append(each)
             del entries[:]
             entries.extend(left)
         for each in folder.directories:
             below = {path[1:] for path in paths if path[0] == each.name and path[1:]}
             if below:
-                each.digest.CopyFrom(self._less(each.digest, below))
+                each.digest.CopyFrom(self._less(each.digest, below, f"{above}/{each.name}"))
         return self._kept_behind(_raw(folder))
 
     def _kept_behind(self, content: bytes) -> Message:
@@ -275,7 +288,7 @@ class LyingEngine(grpc.GenericRpcHandler):  # type: ignore[misc]  # it ships no 
 
         read(tree.root, "")
         self.changes(files)
-        return _raw(self.result(self.tree(files)))
+        return _raw(self.result(self.tree(files), is_kept=response.cached_result))
 
     def _fetched(self, digest: Message) -> bytes:
         if not digest.size_bytes:

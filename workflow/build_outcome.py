@@ -160,7 +160,7 @@ def appraise(
             if each.header.restored is not None
         ),
         remote=tuple(
-            (each.header.remote.at, each.header.remote.why)
+            (each.header.remote.at, each.header.remote.why, each.header.remote.is_kept)
             for each in recordings
             if each.header.remote is not None
         ),

@@ -1,7 +1,7 @@
 """Runs one action for a supervisor: `python -m buildperm.workflow.remote_action REQUEST`.
 
 A process of its own, as what it imports must not be in a supervisor. Settings and the files of the
-executor are named by variables. It says `done` on standard output, or why not, in one line.
+executor are named by variables. It says `done` or `kept` on standard output, or why not, in a line.
 """
 
 from __future__ import annotations
@@ -219,8 +219,13 @@ class OutputReader:
             if self._left_files < 0 or self._left_bytes < 0:
                 raise EngineError("it has left more than is taken")
             most = self._left_bytes + each.digest.size_bytes
-            content = self._engine.fetch(each.digest.hash, each.digest.size_bytes, most)
-            (to / _plain(each.name)).write_bytes(content)
+            path = to / _plain(each.name)
+            try:
+                with path.open("xb") as file:
+                    self._engine.fetch_into(file, each.digest.hash, each.digest.size_bytes, most)
+            except EngineError:
+                path.unlink(missing_ok=True)
+                raise
         for each in folder.directories:
             self._left_files -= 1
             inner = below.get(each.digest.hash)
@@ -235,8 +240,8 @@ def _plain(name: str) -> str:
     return name
 
 
-def ask(request: dict[str, Any], executor: list[list[Any]], settings: RemoteSettings) -> None:
-    """Have an action done, and write what it has left.
+def ask(request: dict[str, Any], executor: list[list[Any]], settings: RemoteSettings) -> bool:
+    """Have an action done, and write what it has left; return whether the engine had kept that.
 
     Args:
         request: As `supervisor.remote_run` writes it.
@@ -264,7 +269,9 @@ def ask(request: dict[str, Any], executor: list[list[Any]], settings: RemoteSett
     with settings.channel() as channel:
         engine = RemoteEngine(channel, settings.instance, settings.timeout_s)
         engine.send(tree.sizes, tree.pieces)
-        result = engine.execute(named.hash, named.size_bytes, trusts_cache=settings.trusts_cache)
+        result, is_kept = engine.execute(
+            named.hash, named.size_bytes, trusts_cache=settings.trusts_cache
+        )
         if result.exit_code:
             raise EngineError(_said(engine, result))
         found = [each for each in result.output_directories if each.path == output]
@@ -274,6 +281,7 @@ def ask(request: dict[str, Any], executor: list[list[Any]], settings: RemoteSett
         raw = engine.fetch(digest.hash, digest.size_bytes, _TREE_MOST)
         tree_message = MESSAGES["Tree"].FromString(raw)
         OutputReader(engine).write(tree_message, Path(os.fsdecode(decode(request["answer"]))))
+        return is_kept
 
 
 def check_recording(request: dict[str, Any], scratch: Path) -> None:
@@ -330,7 +338,7 @@ def main(path: str) -> int:
     try:
         request = json.loads(Path(path).read_bytes())
         executor = json.loads(Path(os.environ[NAMED_BY]).read_bytes())
-        ask(request, executor, RemoteSettings.from_variables(os.environ))
+        is_kept = ask(request, executor, RemoteSettings.from_variables(os.environ))
         check_recording(request, Path(path).with_name("recording.jsonl"))
     except (EngineError, StoreError, ValueError, DecodeError) as error:
         sys.stdout.write(log_text(f"{error}"))
@@ -338,7 +346,7 @@ def main(path: str) -> int:
     except OSError as error:
         sys.stdout.write(log_text(f"a file cannot be used: {error.strerror}"))
         return 1
-    sys.stdout.write("done")
+    sys.stdout.write("kept" if is_kept else "done")  # As `supervisor.remote_run` reads it.
     return 0
 
 

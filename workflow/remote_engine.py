@@ -7,10 +7,12 @@ was said, and not longer than is wanted; everything together takes no longer tha
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import BinaryIO
 
 import grpc
 
@@ -65,8 +67,8 @@ class RemoteEngine:
             sent += sizes[named]
         return sent
 
-    def execute(self, action: str, size: int, *, trusts_cache: bool) -> Message:
-        """Have an action done; return its result.
+    def execute(self, action: str, size: int, *, trusts_cache: bool) -> tuple[Message, bool]:
+        """Have an action done; return its result, and whether it is one of an earlier action.
 
         Args:
             action: Its digest.
@@ -92,7 +94,9 @@ class RemoteEngine:
             response = _parsed("ExecuteResponse", operation.response.value)
             if response.status.code:
                 raise EngineError(f"it has failed with code {response.status.code}")
-            return response.result
+            if response.cached_result and not trusts_cache:
+                raise EngineError("it answers with what it has kept, and was not asked for that")
+            return response.result, bool(response.cached_result)
         raise EngineError("it does not say what came of it")
 
     def fetch(self, named: str, size: int, most: int) -> bytes:
@@ -106,20 +110,38 @@ class RemoteEngine:
         Raises:
             EngineError: It is not there, or something else.
         """
+        content = io.BytesIO()
+        self.fetch_into(content, named, size, most)
+        return content.getvalue()
+
+    def fetch_into(self, file: BinaryIO, named: str, size: int, most: int) -> None:
+        """Write what has a digest to a file, piece by piece: it is never held as a whole.
+
+        Args:
+            file: Where to; what is in there after an error is to be thrown away.
+            named: The digest.
+            size: How long it is, as the engine says.
+            most: Longer than this it must not be.
+
+        Raises:
+            EngineError: It is not there, or something else.
+            OSError: The file cannot be written to.
+        """
         if not 0 <= size <= most:
             raise EngineError("it has left more than is taken")
-        content = bytearray()
+        left, found = size, hashlib.sha256()
         if size:
             name = f"{self._prefix()}blobs/{named}/{size}"
             request = MESSAGES["ReadRequest"](resource_name=name)
             most_s = _patience_s(size)
             for response in self._call("unary_stream", _READ, "ReadResponse", most_s)(request):
-                content += response.data
-                if len(content) > size:
+                left -= len(response.data)
+                if left < 0:
                     break
-        if len(content) != size or hashlib.sha256(content).hexdigest() != named:
+                found.update(response.data)
+                file.write(response.data)
+        if left or found.hexdigest() != named:
             raise EngineError("it sends something else than its digest says")
-        return bytes(content)
 
     def _lacking(self, sizes: Mapping[str, int]) -> Iterator[str]:
         names = sorted(sizes)

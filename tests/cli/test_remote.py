@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from buildperm.cache import blob_form, digest
+from buildperm.workflow.remote_messages import MESSAGES, Message
 from tests import kept_results
 from tests.command import buildperm, member
 from tests.engines import Files, LyingEngine, casd, wait_apart
@@ -57,8 +59,12 @@ BEARS = r"""
     listed.sort();
     let looked = fs::metadata("input/looked").map_or(0, |about| about.len());
     let is_folder = Path::new("input/other").is_dir();
+    let empty = fs::read_dir("input/empty").map_or(7, |entries| entries.count());
+    let bare = Path::new("input/bare").is_dir();
+    let below = fs::read_dir("input/below").map_or(7, |entries| entries.count());
     let said = Command::new("sh").arg("input/tool").output().map(|ended| ended.stdout);
-    let made = format!("{read}{led}{listed:?}{looked}{is_folder}{:?}", said.unwrap_or_default());
+    let said = format!("{empty}{bare}{below}{:?}", said.unwrap_or_default());
+    let made = format!("{read}{led}{listed:?}{looked}{is_folder}{said}");
     fs::write(format!("{out}/made"), made).unwrap();
 """
 INPUTS = {"data": "data", "folder/a": "named only", "looked": "secret", "tool": "echo tool"}
@@ -97,6 +103,8 @@ class RemoteBuild:
             path.write_text(text)
         if "other/led" in inputs:
             (self.inputs / "link").symlink_to("other/led")
+            for name in ("empty", "bare", "below/inner"):
+                (self.inputs / name).mkdir(parents=True)
         self.cache = top / "cache"
         self.cache.mkdir()
         manifest = self.workspace / "Cargo.toml"
@@ -122,7 +130,10 @@ class RemoteBuild:
         (told,) = script["remote"]
         assert told["at"] == f"grpc://{self.engine.address}"
         where = "ran here, and not on" if told["why"] else "ran on"
+        if told["kept"]:
+            where = "answered by the cache of"
         assert f"buildperm: {where} grpc://{self.engine.address}: sample" in self.ended.stderr
+        self.is_kept = told["kept"]
         return str(told["why"])
 
     def made(self) -> dict[str, tuple[int, bytes]]:
@@ -233,6 +244,9 @@ LOST: dict[str, tuple[str, str]] = {
     "listed folder": ("folder", "input/folder is there now"),
     "name in a listed folder": ("folder/a", "input/folder lists something else"),
     "folder that is only looked at": ("other", "input/other is there now"),
+    "empty folder that is listed": ("empty", "input/empty is there now"),
+    "empty folder that is only looked at": ("bare", "input/bare is there now"),
+    "folder in a listed folder": ("below/inner", "input/below lists something else"),
     "file of a program": ("tool", "input/tool is there now"),
     "program": ("sh", "is there now|which was not sent"),  # It is looked for on, as in `/bin`.
     "library": ("libgcc_s", "ended there with exit code"),  # Each program of Rust needs that.
@@ -260,6 +274,51 @@ def test_what_an_engine_has_lost_of_an_action_has_the_script_run_here(
     assert bearing.made() == bearing.here
 
 
+_EMPTY: str = hashlib.sha256(b"").hexdigest()
+ALTERED: dict[str, tuple[str, Callable[[Message], None], str]] = {
+    "text of a link": (
+        "link",
+        lambda node: setattr(node, "target", "other"),
+        "input/link (leads|is a link)|to something else|elsewhere",
+    ),
+    "permission to run": ("sh", lambda node: _close(node, 0o644), "."),
+    "permissions": ("data", lambda node: _close(node, 0o600), "input/data has other permissions"),
+    "permissions of what is only looked at": (
+        "looked",
+        lambda node: _close(node, 0o600),
+        "input/looked has other permissions",
+    ),
+    "size of what is only looked at": (
+        "looked",
+        lambda node: node.digest.CopyFrom(MESSAGES["Digest"](hash=_EMPTY, size_bytes=0)),
+        "input/looked",
+    ),
+}
+
+
+def _close(node: Message, mode: int) -> None:
+    node.is_executable = bool(mode & 0o100)
+    node.node_properties.unix_mode.value = mode
+
+
+@pytest.mark.parametrize("kind", ALTERED)
+def test_what_an_engine_has_altered_of_an_action_has_the_script_run_here(
+    bearing: RemoteBuild, kind: str
+) -> None:
+    name, alter, why = ALTERED[kind]
+    path = os.path.realpath(shutil.which("sh") or "") if name == "sh" else bearing.inputs / name
+    bearing.engine.alters = {str(path): alter}
+    try:
+        said = bearing.ci()
+    finally:
+        bearing.engine.alters = {}
+
+    assert said
+    assert re.search(why, said), said
+    assert bearing.engine.lost == [os.path.basename(path)]
+    assert bearing.made() == bearing.here
+
+
 def test_an_action_that_has_lost_nothing_is_believed(bearing: RemoteBuild) -> None:
     assert bearing.ci() == ""
     assert bearing.made() == bearing.here
@@ -273,7 +332,12 @@ def test_an_action_is_done_again_unless_the_engine_is_believed_that_it_was(
     told = {"BUILDPERM_REMOTE_TRUST_CACHE": trusted} if trusted else {}
     before = len(build.engine.asked)
     assert build.ci(**told) == ""
+    assert not build.is_kept
     assert build.ci(**told) == ""
+    assert build.is_kept is bool(trusted)
+    kept = {"kept": True} if trusted else {}
+    at = f"grpc://{build.engine.address}"
+    assert build.recording()[0]["remote"] == {"at": at, "why": "", **kept}
 
     first, second = build.engine.asked[before:]
     assert first.action_digest == second.action_digest

@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -57,11 +58,11 @@ class Action:
             "answer": str(self.answer),
         }
 
-    def ask(self, engine: LyingEngine, timeout_s: int = 60, *, trusts_cache: bool = False) -> None:
+    def ask(self, engine: LyingEngine, timeout_s: int = 60, *, trusts_cache: bool = False) -> bool:
         settings = RemoteSettings(
             engine.address, "", is_encrypted=False, timeout_s=timeout_s, trusts_cache=trusts_cache
         )
-        remote_action.ask(self.request(), [], settings)
+        return remote_action.ask(self.request(), [], settings)
 
     def found(self) -> dict[str, bytes]:
         paths = self.answer.rglob("*")
@@ -139,6 +140,23 @@ def test_the_cache_of_an_engine_is_asked_only_if_it_is_trusted(
     action.ask(engine, trusts_cache=True)
 
     assert not engine.asked[0].skip_cache_lookup
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_what_the_engine_has_kept_is_told_apart_and_not_taken_unasked(
+    engine: LyingEngine, action: Action, *, is_kept: bool
+) -> None:
+    tree = engine.tree({_KEPT: b"{}"})
+    engine.answer = lambda _: iter([engine.result(tree, is_kept=is_kept)])
+    assert action.ask(engine, trusts_cache=True) is is_kept
+
+    shutil.rmtree(action.answer)
+    if is_kept:
+        with pytest.raises(EngineError, match="was not asked for that"):
+            action.ask(engine)
+        assert action.found() == {}
+    else:
+        assert not action.ask(engine)
 
 
 def _tree(engine: LyingEngine, change: Callable[[Message], None]) -> Message:
@@ -256,6 +274,40 @@ def test_a_blob_is_what_its_digest_says(
         action.ask(engine)
 
     assert action.found() == {}
+
+
+@pytest.mark.slow
+def test_a_large_file_is_never_held_as_a_whole(engine: LyingEngine, tmp_path: Path) -> None:
+    """Both ways: it is read, sent, fetched and written in pieces."""
+    size = 96 << 20
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(size)
+    tree = remote_action.ActionTree()
+    tree.add(["file", "/in/large", encode(bytes(large))])
+    (named,) = tree.sizes
+    engine.blobs[named] = bytes(size)
+    with grpc.insecure_channel(engine.address) as channel:
+        asked = remote_engine.RemoteEngine(channel, "", 600)
+        tracemalloc.start()
+        try:
+            assert sum(map(len, tree.pieces(named))) == size
+            with large.open("wb") as file:
+                asked.fetch_into(file, named, size, size)
+            assert tracemalloc.get_traced_memory()[1] < size // 3
+        finally:
+            tracemalloc.stop()
+    assert large.stat().st_size == size
+
+
+def test_two_files_of_one_name_are_none(engine: LyingEngine, action: Action) -> None:
+    def twice(tree: Message) -> None:
+        for content in (b"one", b"other"):
+            tree.root.files.add(name="x", digest=engine.put(content))
+
+    engine.answer = lambda _: iter([engine.result(_tree(engine, twice))])
+    with pytest.raises(OSError, match="exists"):
+        action.ask(engine)
 
 
 def test_an_engine_that_never_ends_is_given_up(engine: LyingEngine, action: Action) -> None:

@@ -35,6 +35,10 @@ class Fields:
     def number(self, name: str, default: int | None = None) -> int:
         return self._checked(name, int, default)
 
+    def flag(self, name: str) -> bool:
+        """Read whether something holds; it does not where there is no such field."""
+        return self._checked(name, bool, False)
+
     def known_number(self, name: str) -> int | None:
         """Read a number; None where there is none."""
         return self._checked(name, int, None) if name in self.line else None

@@ -59,6 +59,7 @@ class Elsewhere:
 
     at: str  # Its address.
     why: str  # Why it has run here; empty if it has run there.
+    is_kept: bool = False  # The engine has run nothing: it kept this from an earlier action.
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +286,7 @@ def _elsewhere(fields: Fields) -> Elsewhere | None:
     if "remote" not in fields.line:
         return None
     told = Fields(fields.line["remote"])
-    return Elsewhere(told.text("at"), told.text("why"))
+    return Elsewhere(told.text("at"), told.text("why"), told.flag("kept"))
 
 
 def _wasi(fields: Fields) -> int | None:
