@@ -92,8 +92,6 @@ SUBJECTS = {
     "sandbox/shim": "The shim is a C library.",
     "supervisor/egress_proxy_tools": "Real tools, which speak to the proxy as they like.",
     "supervisor/folder_reads": "What the supervisor prepares, and the recorder does.",
-    "supervisor/kept_elsewhere": "Results at other places, by cache and recorder.",
-    "supervisor/kept_programs": "What the recorder notes of programs, and the cache compares.",
     "supervisor/kept_elsewhere": "Where results are restored: the whole way of a run.",
     "supervisor/kept_programs": "What the recorder notes and the cache compares.",
     "supervisor/listed_opens": "What the supervisor prepares, and the recorder does.",
