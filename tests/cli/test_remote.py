@@ -129,10 +129,11 @@ class RemoteBuild:
         (script,) = report["scripts"]
         (told,) = script["remote"]
         assert told["at"] == f"grpc://{self.engine.address}"
-        where = "ran here, and not on" if told["why"] else "ran on"
+        at = f"grpc://{self.engine.address}"
+        where = f"ran here, and not on {at}" if told["why"] else f"ran on {at}"
         if told["kept"]:
-            where = "answered by the cache of"
-        assert f"buildperm: {where} grpc://{self.engine.address}: sample" in self.ended.stderr
+            where = f"answered by the cache of {at}, and not run"
+        assert f"buildperm: {where}: sample" in self.ended.stderr
         self.is_kept = told["kept"]
         return str(told["why"])
 
@@ -286,7 +287,7 @@ ALTERED: dict[str, tuple[str, Callable[[Message], None], str]] = {
     "permissions of what is only looked at": (
         "looked",
         lambda node: _close(node, 0o600),
-        "input/looked has other permissions",
+        "input/looked has another kind or other permissions",
     ),
     "size of what is only looked at": (
         "looked",
