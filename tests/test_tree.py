@@ -35,6 +35,7 @@ SUBJECTS = {
     "cli/always_on_elsewhere": "Always on in containers, and for other users of a machine.",
     "cli/always_on": "Plain Cargo while buildperm is always on, with a thief and without.",
     "cli/build_screen": "The screen of a running build, from its first picture to the inbox.",
+    "cli/remote_signals": "A build that is ended while an engine is asked.",
     "cli/hostile_checkouts": "What a checkout names as a compiler runs for no command that looks.",
     "cli/carried_state": "What every command does with state that came along with a checkout.",
     "cli/output_folders": "Folders in which Cargo builds, from the question to the refusal.",
