@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from buildperm.cache import blob_form, digest
 from buildperm.workflow.remote_messages import MESSAGES, Message
 from tests import kept_results
 from tests.command import buildperm, member
+from tests.engine_files import TOKEN, EngineFiles
 from tests.engines import Files, LyingEngine, casd, wait_apart
 
 pytestmark = pytest.mark.slow  # Each builds several times.
@@ -80,21 +81,35 @@ def place() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def engine(place: Path) -> Iterator[LyingEngine]:
-    """Return an engine that does what it is asked, until a test has it lie."""
+def behind(place: Path) -> Iterator[str]:
+    """Return the address of an engine that does what it is asked."""
     folder = place / "casd/store"
     folder.mkdir(parents=True)
-    with casd(folder) as behind:
-        found = LyingEngine(behind)
-        yield found
-        found.stop()
+    with casd(folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def engine(behind: str) -> Iterator[LyingEngine]:
+    """Return an engine that does what it is asked, until a test has it lie."""
+    found = LyingEngine(behind)
+    yield found
+    found.stop()
 
 
 class RemoteBuild:
     """A workspace with one build script, whose inputs are known by a run here."""
 
-    def __init__(self, top: Path, engine: LyingEngine, body: str, inputs: dict[str, str]) -> None:
+    def __init__(
+        self,
+        top: Path,
+        engine: LyingEngine,
+        body: str,
+        inputs: dict[str, str],
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.engine = engine
+        self.variables = {"BUILDPERM_REMOTE": f"grpc://{engine.address}", **(variables or {})}
         self.workspace = member(top / "ws", f"fn main() {{\n{body}\n}}\n")
         self.inputs = self.workspace / "sample/input"
         for name, text in inputs.items():
@@ -119,7 +134,7 @@ class RemoteBuild:
         shutil.rmtree(self.workspace / "target", ignore_errors=True)
         extra = {
             "XDG_CACHE_HOME": str(self.cache),
-            "BUILDPERM_REMOTE": f"grpc://{self.engine.address}",
+            **self.variables,
             **variables,
         }
         words = ("ci", "--runtime", "remote", "--report", "json=report.json")
@@ -128,8 +143,8 @@ class RemoteBuild:
         report: dict[str, Any] = json.loads((self.workspace / "report.json").read_bytes())
         (script,) = report["scripts"]
         (told,) = script["remote"]
-        assert told["at"] == f"grpc://{self.engine.address}"
-        at = f"grpc://{self.engine.address}"
+        at = told["at"]
+        assert at == self.variables["BUILDPERM_REMOTE"]
         where = f"ran here, and not on {at}" if told["why"] else f"ran on {at}"
         if told["kept"]:
             where = f"answered by the cache of {at}, and not run"
@@ -197,6 +212,30 @@ def test_the_same_comes_of_it_there_as_here(build: RemoteBuild) -> None:
     assert recording[0]["remote"] == {"at": f"grpc://{build.engine.address}", "why": ""}
     assert f"{build.inputs}/data" in _opened(recording)
     assert "talk of" in (build.made()["../stderr"][1]).decode()
+
+
+def test_a_whole_build_goes_over_an_encrypted_connection(place: Path, behind: str) -> None:
+    top = place / "encrypted"
+    top.mkdir()
+    files = EngineFiles(top)
+    engine = LyingEngine(behind, files.credentials(wants_own=True), TOKEN)
+    try:
+        variables = files.variables(engine)
+        variables["BUILDPERM_REMOTE"] = f"grpcs://127.0.0.1:{engine.port}"
+        build = RemoteBuild(top, engine, READS, INPUTS, variables)
+
+        assert build.ci() == ""
+        assert build.made() == build.here
+        assert len(engine.asked) == 1
+        assert engine.tokens == {f"Bearer {TOKEN}"}
+        (top / "token").write_text("another\n")
+        extra = {"XDG_CACHE_HOME": str(build.cache), **variables}
+        ended = buildperm("ci", "--runtime", "remote", folder=build.workspace, extra=extra)
+        assert ended.returncode == 2, ended.stderr
+        assert "another" not in ended.stdout + ended.stderr
+        assert len(engine.asked) == 1
+    finally:
+        engine.stop()
 
 
 def test_what_has_changed_is_sent_as_it_is_now(build: RemoteBuild) -> None:

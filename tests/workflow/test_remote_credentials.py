@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import os
 import subprocess
 import sys
@@ -12,119 +10,28 @@ from pathlib import Path
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from buildperm.errors import BuildpermError
 from buildperm.workflow import remote_credentials, remote_greeting
 from buildperm.workflow.remote_settings import described
 from tests.command import buildperm, member
+from tests.engine_files import DAY, TOKEN, Authority, EngineFiles
 from tests.engines import LyingEngine
-
-_NOW = datetime.datetime.now(datetime.UTC)
-_DAY = datetime.timedelta(days=1)
-_TOKEN = "a-token.of_ours~1+/=="
-
-
-class Authority:
-    """Signs certificates; each is made with its key beside it."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        self.path = self._written(name, self._made(self._name, self._key, _NOW + _DAY, ca=True))
-
-    def issue(self, name: str, *, host: str = "127.0.0.1", ends: datetime.timedelta = _DAY) -> Path:
-        """Return the path of a certificate; its key has the same name, with `.key`."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        made = self._made(subject, key, _NOW + ends, host=host)
-        form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-        path = self._written(name, made)
-        path.with_suffix(".key").write_bytes(key.private_bytes(*form, serialization.NoEncryption()))
-        path.with_suffix(".key").chmod(0o600)
-        return path
-
-    def _made(
-        self,
-        subject: x509.Name,
-        key: ec.EllipticCurvePrivateKey,
-        ends: datetime.datetime,
-        *,
-        ca: bool = False,
-        host: str = "",
-    ) -> x509.Certificate:
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(_NOW - 30 * _DAY)
-            .not_valid_after(ends)
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        )
-        if host:
-            is_number = host[0].isdigit()
-            named = x509.IPAddress(ipaddress.ip_address(host)) if is_number else x509.DNSName(host)
-            made = made.add_extension(x509.SubjectAlternativeName([named]), critical=False)
-        return made.sign(self._key, hashes.SHA256())
-
-    def _written(self, name: str, made: x509.Certificate) -> Path:
-        path = self._folder / f"{name}.pem"
-        path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-        return path
-
-
-class Place:
-    """What whoever builds has of an engine: its files, and the variables that name them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.authority = Authority(folder, "authority")
-        self.served = self.authority.issue("served")
-        self.own = self.authority.issue("own")
-        self.token = folder / "token"
-        self.token.write_text(f"{_TOKEN}\n")
-        self.token.chmod(0o600)
-
-    def credentials(
-        self, certificate: Path | None = None, *, wants_own: bool = False
-    ) -> grpc.ServerCredentials:
-        """Return those of an engine; it may want a certificate of who asks."""
-        path = certificate or self.served
-        pair = path.with_suffix(".key").read_bytes(), path.read_bytes()
-        ca = self.authority.path.read_bytes() if wants_own else None
-        return grpc.ssl_server_credentials([pair], ca, require_client_auth=wants_own)
-
-    def variables(self, engine: LyingEngine, **others: Path | str) -> dict[str, str]:
-        """Return what is right, but for others by the ends of their names; empty: leave it out."""
-        told: dict[str, Path | str] = {
-            "CA": self.authority.path,
-            "TOKEN_FILE": self.token,
-            "CERT": self.own,
-            "KEY": self.own.with_suffix(".key"),
-            **others,
-        }
-        named = {f"BUILDPERM_REMOTE_{name}": str(value) for name, value in told.items() if value}
-        return {"BUILDPERM_REMOTE": f"grpcs://127.0.0.1:{engine.port}/main", **named}
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return Place(tmp_path_factory.mktemp("credentials"))
+def place(tmp_path_factory: pytest.TempPathFactory) -> EngineFiles:
+    return EngineFiles(tmp_path_factory.mktemp("credentials"))
 
 
 @pytest.fixture
-def serve(place: Place) -> Iterator[Callable[..., LyingEngine]]:
+def serve(place: EngineFiles) -> Iterator[Callable[..., LyingEngine]]:
     """Return what starts an engine of an encrypted connection."""
     started: list[LyingEngine] = []
 
     def start(certificate: Path | None = None, *, wants_own: bool = True) -> LyingEngine:
         credentials = place.credentials(certificate, wants_own=wants_own)
-        started.append(LyingEngine("", credentials, _TOKEN))
+        started.append(LyingEngine("", credentials, TOKEN))
         return started[-1]
 
     yield start
@@ -138,15 +45,15 @@ def _greet(variables: Mapping[str, str]) -> str:
 
 
 def test_an_engine_that_is_believed_takes_token_and_certificate(
-    place: Place, serve: Callable[..., LyingEngine]
+    place: EngineFiles, serve: Callable[..., LyingEngine]
 ) -> None:
     engine = serve()
 
     assert _greet(place.variables(engine)) == ""
-    assert engine.tokens == {f"Bearer {_TOKEN}"}
+    assert engine.tokens == {f"Bearer {TOKEN}"}
 
 
-FAULTS: dict[str, tuple[Callable[[Place], dict[str, Path | str]], str]] = {
+FAULTS: dict[str, tuple[Callable[[EngineFiles], dict[str, Path | str]], str]] = {
     "another authority": (
         lambda place: {"CA": Authority(place.folder, "stranger").path},
         "is not of anybody who is believed",
@@ -199,14 +106,14 @@ FAULTS: dict[str, tuple[Callable[[Place], dict[str, Path | str]], str]] = {
 }
 
 
-def _file(place: Place, content: bytes, mode: int) -> Path:
+def _file(place: EngineFiles, content: bytes, mode: int) -> Path:
     path = place.folder / "given"
     path.write_bytes(content)
     path.chmod(mode)
     return path
 
 
-def _pipe(place: Place) -> Path:
+def _pipe(place: EngineFiles) -> Path:
     path = place.folder / "pipe"
     os.mkfifo(path, 0o600)
     return path
@@ -219,26 +126,26 @@ def _pair(certificate: Path) -> dict[str, Path | str]:
 @pytest.mark.quick(6)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_of_the_credentials_is_one_error(
-    place: Place, serve: Callable[..., LyingEngine], fault: str
+    place: EngineFiles, serve: Callable[..., LyingEngine], fault: str
 ) -> None:
     change, why = FAULTS[fault]
     with pytest.raises(BuildpermError, match=why) as caught:
         _greet(place.variables(serve(), **change(place)))
 
-    assert _TOKEN not in f"{caught.value}"
+    assert TOKEN not in f"{caught.value}"
 
 
 @pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("made", "why"),
     [
-        ({"ends": -_DAY}, "its certificate has expired"),
+        ({"ends": -DAY}, "its certificate has expired"),
         ({"host": "engine.example"}, "its certificate is for another host"),
         ({"host": "127.0.0.2"}, "its certificate is for another host"),
     ],
 )
 def test_an_engine_that_is_not_believed_gets_no_token(
-    place: Place,
+    place: EngineFiles,
     serve: Callable[..., LyingEngine],
     made: Mapping[str, object],
     why: str,
@@ -250,8 +157,8 @@ def test_an_engine_that_is_not_believed_gets_no_token(
     assert engine.tokens == set()
 
 
-def test_an_engine_that_does_not_encrypt_gets_no_token(place: Place) -> None:
-    engine = LyingEngine("", None, _TOKEN)
+def test_an_engine_that_does_not_encrypt_gets_no_token(place: EngineFiles) -> None:
+    engine = LyingEngine("", None, TOKEN)
     try:
         with pytest.raises(BuildpermError, match="it does not encrypt"):
             _greet(place.variables(engine))
@@ -261,7 +168,7 @@ def test_an_engine_that_does_not_encrypt_gets_no_token(place: Place) -> None:
 
 
 def test_nobody_there_is_no_fault_of_the_credentials(
-    place: Place, serve: Callable[..., LyingEngine]
+    place: EngineFiles, serve: Callable[..., LyingEngine]
 ) -> None:
     engine = serve()
     engine.stop()
@@ -270,7 +177,7 @@ def test_nobody_there_is_no_fault_of_the_credentials(
 
 
 def test_an_instance_that_there_is_not_is_named_as_a_reason(
-    place: Place, serve: Callable[..., LyingEngine]
+    place: EngineFiles, serve: Callable[..., LyingEngine]
 ) -> None:
     engine = serve()
     engine.refuses["FindMissingBlobs"] = grpc.StatusCode.INVALID_ARGUMENT
@@ -278,19 +185,19 @@ def test_an_instance_that_there_is_not_is_named_as_a_reason(
     assert _greet(place.variables(engine)).endswith("may have no such instance: INVALID_ARGUMENT")
 
 
-def test_secrets_are_in_no_text_of_what_was_read(place: Place) -> None:
+def test_secrets_are_in_no_text_of_what_was_read(place: EngineFiles) -> None:
     found = remote_credentials.read(
         certificate=str(place.own), key=str(place.own.with_suffix(".key")), token=str(place.token)
     )
 
-    assert found.token == _TOKEN
-    assert _TOKEN not in repr(found)
+    assert found.token == TOKEN
+    assert TOKEN not in repr(found)
     assert "PRIVATE" not in repr(found)
 
 
 @pytest.mark.slow
 def test_the_command_ends_before_anything_is_built(
-    place: Place, serve: Callable[..., LyingEngine], tmp_path: Path
+    place: EngineFiles, serve: Callable[..., LyingEngine], tmp_path: Path
 ) -> None:
     workspace = member(tmp_path / "ws", "fn main() {}")
     manifest = workspace / "Cargo.toml"
