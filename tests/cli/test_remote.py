@@ -319,9 +319,10 @@ ALTERED: dict[str, tuple[str, Callable[[Message], None], str]] = {
     "text of a link": (
         "link",
         lambda node: setattr(node, "target", "other"),
-        "input/link (leads|is a link)|to something else|elsewhere",
+        "input/link leads elsewhere",
     ),
-    "permission to run": ("sh", lambda node: _close(node, 0o644), "."),
+    # Nothing can be run there, and so it is looked for where nothing was sent.
+    "permission to run": ("sh", lambda node: _close(node, 0o644), "asked for .*not sent"),
     "permissions": ("data", lambda node: _close(node, 0o600), "input/data has other permissions"),
     "permissions of what is only looked at": (
         "looked",
