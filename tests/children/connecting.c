@@ -2,7 +2,8 @@
  *
  * flip: a thread changes the port between the two while others connect.
  * swap: a thread changes what the descriptor is while others connect.
- * wait: signals come while a connection is waited for; the registers of the call are compared.
+ * wait: signals come while a connection is waited for; the registers of the call are compared. Each
+ *       adds to $OUT_DIR/alarms.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -42,7 +43,15 @@ static void *swap(void *unused)
     return unused;
 }
 
-static void alarmed(int number) { (void)number; alarms++; }
+static int told;
+
+static void alarmed(int number)
+{
+    (void)number;
+    alarms++;
+    if (write(told, "!", 1) != 1)
+        _exit(3);
+}
 
 static long raw_connect(long fd, const volatile void *where, long size)
 {
@@ -78,6 +87,9 @@ int main(void)
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(first);
     if (!strcmp(mode, "wait") || !strcmp(mode, "interrupt")) {
+        char count[4096];
+        snprintf(count, sizeof count, "%s/alarms", getenv("OUT_DIR"));
+        told = creat(count, 0600);
         struct sigaction action = {.sa_handler = alarmed};
         struct itimerval every = {{0, 50000}, {0, 50000}};
         action.sa_flags = mode[0] == 'w' ? SA_RESTART : 0;
