@@ -88,12 +88,12 @@ class RemoteEngine:
             if not operation.done:
                 continue
             if operation.error.code:
-                raise EngineError(f"it has failed with code {operation.error.code}")
+                raise EngineError(_failed(operation.error.code))
             if operation.response.type_url != EXECUTED:
                 raise EngineError("it answers with something else")
             response = _parsed("ExecuteResponse", operation.response.value)
             if response.status.code:
-                raise EngineError(f"it has failed with code {response.status.code}")
+                raise EngineError(_failed(response.status.code))
             if response.cached_result and not trusts_cache:
                 raise EngineError("it answers with what it has kept, and was not asked for that")
             return response.result, bool(response.cached_result)
@@ -206,6 +206,12 @@ class RemoteEngine:
                 raise _explained(error) from error
 
         return call
+
+
+def _failed(code: int) -> str:
+    """Say that an engine could not do an action, by a code of gRPC."""
+    names = {status.value[0]: status.name for status in grpc.StatusCode}
+    return f"it could not do it: {names.get(code, code)}; its log may say why"
 
 
 def channel(

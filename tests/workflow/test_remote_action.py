@@ -243,7 +243,8 @@ LIES: dict[str, tuple[Callable[[LyingEngine], Iterator[Message]], str]] = {
     "a failure": (lambda e: iter([e.result(e.tree({}), 1, b"why \x1b[31m\nlast")]), "exit code 1"),
     "another type": (_other(response__type_url="type.googleapis.com/x"), "something else"),
     "no message": (_other(response__value=b"\xff\xff\xff"), "something else"),
-    "an error": (_other(error__code=8), "code 8"),
+    "an error": (_other(error__code=8), "could not do it: RESOURCE_EXHAUSTED;"),
+    "an error that nobody knows": (_other(error__code=99), "could not do it: 99;"),
     "no end": (lambda _: iter([MESSAGES["Operation"]()]), "does not say"),
     "nothing": (lambda _: iter([]), "does not say"),
 }
