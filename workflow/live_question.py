@@ -8,7 +8,6 @@ SECONDS, and where there is no such terminal, nobody is asked, and a desktop is 
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -27,6 +26,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(_own.parent if (_own / "__init__.py").exists() else _own))
 
 from buildperm.cargo import cargo_invocation
+from buildperm.workflow import bound_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from buildperm.cargo.cargo_invocation import CargoInvocation
     from buildperm.presentation.question_terminal import QuestionTerminal
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 _AWAY, _NOTIFIED = "away", "notified"  # See `cargo.standing_state`.
 
 
@@ -141,7 +140,7 @@ def _notify(invocation: CargoInvocation, unit: Path) -> None:
 
 if __name__ == "__main__":
     # A supervisor that is killed leaves no question behind.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    bound_process.end_with_parent()
     _status = main(sys.argv[1:])
     sys.stderr.flush()
     os._exit(_status)

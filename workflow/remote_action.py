@@ -6,11 +6,9 @@ executor are named by variables. It says `done` or `kept` on standard output, or
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
 import os
-import signal
 import stat
 import sys
 from collections.abc import Iterator
@@ -26,6 +24,7 @@ from buildperm.rules import baseline
 from buildperm.tracer.notation import decode, encode
 from buildperm.tracer.recording import reader
 from buildperm.tracer.recording.event import FileOpened
+from buildperm.workflow import bound_process
 from buildperm.workflow.executor_files import NAMED_BY
 from buildperm.workflow.remote_engine import PIECE, EngineError, RemoteEngine
 from buildperm.workflow.remote_messages import MESSAGES, Message
@@ -39,7 +38,6 @@ _STDERR_MOST = 1 << 16
 _DEEPEST = 8  # Folders in one another: a store has four.
 _ZEROS = bytes(PIECE)
 _NO_TIME_NS = 946_684_800 * 1_000_000_000  # 2000: of what each build makes anew.
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class ActionTree:
@@ -334,7 +332,7 @@ def main(path: str) -> int:
     from google.protobuf.message import DecodeError
 
     # With the supervisor nobody waits for this.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    bound_process.end_with_parent()
     try:
         request = json.loads(Path(path).read_bytes())
         executor = json.loads(Path(os.environ[NAMED_BY]).read_bytes())

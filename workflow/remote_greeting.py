@@ -9,16 +9,15 @@ A process of its own speaks with it, as `workflow.remote_action` does for each s
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 from buildperm.errors import BuildpermError
 from buildperm.printable import log_text
+from buildperm.workflow import bound_process
 
 if TYPE_CHECKING:
     import grpc
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 _MODULE = b"buildperm.workflow.remote_greeting"
 _ANSWER_S = 30.0
 _GRACE_S = 15.0  # For Python to start, and to end.
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 _CREDENTIALS = ("UNAUTHENTICATED", "PERMISSION_DENIED")
 _INSTANCE = ("INVALID_ARGUMENT", "NOT_FOUND")
 
@@ -119,7 +117,7 @@ def _asked() -> tuple[str, bool]:
 def main() -> int:
     """Ask the engine that the variables name; write what it says as JSON."""
     # With the command nobody waits for this.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    bound_process.end_with_parent()
     try:
         why, is_settled = _asked()
     except BuildpermError as error:

@@ -7,7 +7,6 @@ It says on standard output, in a line of JSON, how the module has ended, or why 
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import json
 import os
@@ -24,6 +23,7 @@ from buildperm.printable import log_text
 from buildperm.rules.pattern import covers
 from buildperm.sandbox import confined_command
 from buildperm.tracer.notation import decode
+from buildperm.workflow import bound_process
 
 if sys.platform != "win32":
     import resource
@@ -31,7 +31,6 @@ if sys.platform != "win32":
 TRAPPED = 101
 """The exit code of a panic: wasm has no signal to end by."""
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 _SAID_MOST = 300  # Letters.
 _POLL_S = 0.1
 _TOO_MUCH = "it writes too much"
@@ -135,7 +134,7 @@ def _last_line(error: Exception) -> str:
 def main(path: str) -> int:
     """Run what a request asks for; return the exit code."""
     # With whoever asks nobody waits for this.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    bound_process.end_with_parent()
     try:
         told = run(json.loads(Path(path).read_bytes()))
     except CannotEnforceError as error:

@@ -16,7 +16,7 @@ import grpc
 import pytest
 
 from buildperm.tracer.notation import encode
-from buildperm.workflow import remote_action, remote_engine
+from buildperm.workflow import bound_process, remote_action, remote_engine
 from buildperm.workflow.executor_files import NAMED_BY
 from buildperm.workflow.remote_engine import EngineError
 from buildperm.workflow.remote_messages import MESSAGES, Message
@@ -461,7 +461,7 @@ def test_what_an_engine_says_is_one_harmless_line(
     (tmp_path / "files").write_text("[]")
     monkeypatch.setenv(NAMED_BY, str(tmp_path / "files"))
     monkeypatch.setenv("BUILDPERM_REMOTE", f"grpc://{engine.address}")
-    monkeypatch.setattr(remote_action, "_PR_SET_PDEATHSIG", 0)
+    monkeypatch.setattr(bound_process, "_PR_SET_PDEATHSIG", 0)
 
     assert remote_action.main(str(tmp_path / "request")) == 1
     said = capsys.readouterr().out
