@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _TIMED = frozenset(
     b"bcachefs btrfs erofs ext2 ext3 ext4 f2fs iso9660 jfs overlay squashfs xfs zfs".split()
 )
-_TICK_NS = 20_000_000  # Times of files are as coarse as the kernel's clock: two ticks at 100 Hz.
+TICK_NS = 20_000_000  # Times of files are as coarse as the kernel's clock: two ticks at 100 Hz.
 _NEAR_NS = 1_000_000_000  # So near to each other, files may have been written at once.
 _untimed: list[frozenset[int]] = []  # Devices, once they have been looked up.
 
@@ -52,7 +52,7 @@ def is_set_back(said_ns: int, passed_ns: int) -> bool:
 
     It may go by a thousandth slower for a while: adjtimex(2).
     """
-    return passed_ns - said_ns > passed_ns // 1000 + _TICK_NS
+    return passed_ns - said_ns > passed_ns // 1000 + TICK_NS
 
 
 def reordered(looked: Iterable[tuple[str, int, int]]) -> str:

@@ -105,6 +105,10 @@ class KeptResult:
         told = json.dumps([self.left, self.stdout, self.stderr], ensure_ascii=True)
         return digest.of(told.encode())
 
+    def day(self) -> str:
+        """Return the day on which it was made, in UTC: YYYY-MM-DD."""
+        return time.strftime("%Y-%m-%d", time.gmtime(self.made_s))
+
     def difference(self, now: KeptResult) -> str:
         """Name the first thing in which what came of a later run is something else."""
         old = {str(each[1]): each for each in self.left}

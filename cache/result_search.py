@@ -5,13 +5,10 @@ Part of the supervisor: standard library only.
 
 from __future__ import annotations
 
-import time
-
 from buildperm.cache.kept_result import CANDIDATE, CONFIRMED, UNSTABLE
 from buildperm.cache.moved_inputs import goes_by, is_as_deep, is_as_plain
 from buildperm.cache.near_result import NearResult
 from buildperm.cache.run_inputs import GONE, THERE_NOW, compare
-from buildperm.printable import log_text
 from buildperm.tracer.notation import decode, encode
 
 TYPE_CHECKING = False
@@ -84,8 +81,7 @@ class ResultSearch:
         try:
             compared = compare(result.inputs, self._tokens)
         except ValueError as error:
-            made = log_text(time.strftime("%Y-%m-%d", time.gmtime(result.made_s)))
-            self.why.append(f"a result of {made} is damaged: {error}")
+            self.why.append(f"a result of {result.day()} is damaged: {error}")
             return None
         self._note_known(result, compared)
         if compared.difference:

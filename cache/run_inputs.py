@@ -15,7 +15,7 @@ import stat
 from errno import ENOENT, ENOTDIR
 
 from buildperm.cache import digest
-from buildperm.cache.file_times import keeps_times, reordered
+from buildperm.cache.file_times import TICK_NS, keeps_times, reordered
 from buildperm.cache.known_digests import LEAST_BYTES
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder import program_interpreter
@@ -51,7 +51,6 @@ GONE, THERE_NOW = "is gone", "is there now"
 FIELDS = {FILE: 9, LISTING: 9, ABSENT: 2, LINK: 3, LOOK: 5, KERNEL: 3, FOLDER: 2}
 """How long an input is, by its kind; all but the first three fields are numbers."""
 
-_TICK_NS = 20_000_000  # Times of files are as coarse as the kernel's clock: two ticks at 100 Hz.
 _COARSE_NS = 1_000
 _KIND = 0o170000  # S_IFMT: inode(7)
 _LINKS_MOST = 40  # path_resolution(7)
@@ -359,7 +358,7 @@ class RunInputs:
         self._add(kind, real, stat.S_IMODE(about.st_mode), found, *_signature(about))
 
     def _check_age(self, path: bytes, about: os.stat_result) -> None:
-        if not self._is_staged and about.st_ctime_ns > self._began_ns - _TICK_NS:
+        if not self._is_staged and about.st_ctime_ns > self._began_ns - TICK_NS:
             self._refuse(path, "was changed when the run had begun, or right before")
 
     def _add(self, kind: str, path: bytes, *found: str | int | OSError) -> None:
@@ -517,7 +516,7 @@ def renewed(inputs: Iterable[Input], tokens: PathTokens, began_ns: int) -> list[
                 about = os.lstat(tokens.real(str(each[1])))
             except OSError:
                 about = None
-            if about is not None and about.st_ctime_ns <= began_ns - _TICK_NS:
+            if about is not None and about.st_ctime_ns <= began_ns - TICK_NS:
                 each = [*each[:4], *_signature(about)]
         made.append(each)
     return made

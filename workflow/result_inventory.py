@@ -252,16 +252,12 @@ def _title(result: KeptResult) -> str:
 def _told(store: FolderStore, result: KeptResult, *, is_own: bool) -> str:
     """Say of a result what it is good for, by whom and when it was recorded."""
     if _is_of_modules(store):
-        return f"is believed to come to the same as WASI; compared {_day(result)}"
+        return f"is believed to come to the same as WASI; compared {result.day()}"
     return f"{_state(result)}{'' if is_own else '; of workspaces that share results'}"
 
 
-def _day(result: KeptResult) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(max(0, result.made_s)))
-
-
 def _state(result: KeptResult) -> str:
-    recorded = f"recorded {_day(result)} by {result.by}"
+    recorded = f"recorded {result.day()} by {result.by}"
     if result.state == UNSTABLE:
         return f"not cacheable: two runs differed in {result.why}; {recorded}"
     if result.state == CONFIRMED:
