@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,26 +47,10 @@ def beside(first: Bench, name: str) -> Bench:
     return prepared(Bench(top, first.uid, first.python), first.kept)
 
 
-def outcome(bench: Bench, placed: Path) -> tuple[str, str]:
-    """Run a script; return what came of looking for a result, and what it has made."""
-    shutil.rmtree(bench.out_dir)
-    bench.out_dir.mkdir()
-    time.sleep(0.1)  # What is younger than a run is not kept.
-    ended = bench.run(placed)
-    assert ended.status == 0, ended.stderr
-    said = json.loads((bench.unit / "buildperm/result.json").read_bytes())
-    return str(said["outcome"]), (bench.out_dir / "made").read_text()
-
-
 def outcomes(bench: Bench, path: str) -> list[str]:
     """Run a script until it is restored; return what came of that each time."""
-    placed = bench.script(BODY)
-    found = [outcome(bench, placed)]
-    while found[-1][0] != "restored" and len(found) < 20:
-        time.sleep(1.1)  # The same has to come of it a second later, or later still.
-        found.append(outcome(bench, placed))
+    found = kept_results.until_restored(bench, bench.script(BODY))
     assert {made for _, made in found} == {f"cd {path}\none"}
-    assert found[-1][0] == "restored"
     return [came for came, _ in found]
 
 
@@ -87,13 +69,13 @@ def test_a_path_that_has_to_be_escaped_is_not_put_in_for_one_that_has_not(first:
 def test_so_many_results_are_kept_below_one_key(first: Bench) -> None:
     placed = first.script(BODY)
     assert first.kept is not None
-    assert outcome(first, placed)[0] == "kept"
+    assert kept_results.outcome(first, placed)[0] == "kept"
     (result,) = first.kept.rglob("*.json")
     for at in range(80):
         shutil.copy(result, result.with_name(f"{at:x}-1.json"))
     (first.package / "read").write_text("two")
 
-    assert outcome(first, placed)[0] == "kept"
+    assert kept_results.outcome(first, placed)[0] == "kept"
 
     left = list(first.kept.rglob("*.json"))
     assert len(left) == 64

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import kept_results
 from tests.bench import Bench, compile_c, make_bench
 
 BEGIN = """
@@ -50,17 +49,6 @@ def keeping(request: pytest.FixtureRequest) -> Iterator[Bench]:
         yield bench
 
 
-def outcome(bench: Bench, placed: Path) -> tuple[str, str]:
-    """Run a script; return what came of looking for a result, and what it has made."""
-    shutil.rmtree(bench.out_dir)
-    bench.out_dir.mkdir()
-    time.sleep(0.1)  # What is younger than a run is not kept.
-    ended = bench.run(placed)
-    assert ended.status == 0, ended.stderr
-    said = json.loads((bench.unit / "buildperm/result.json").read_bytes())
-    return str(said["outcome"]), (bench.out_dir / "made").read_text().strip()
-
-
 def relinked(package: Path) -> None:
     (package / "sh").unlink()
     (package / "sh").symlink_to("said-two")
@@ -84,15 +72,12 @@ def test_another_program_would_be_started(keeping: Bench, change: str) -> None:
     body, first, changed, then = CHANGES[change]
     placed = keeping.script(BEGIN + body)
 
-    found = [outcome(keeping, placed)]
-    while found[-1][0] != "restored" and len(found) < 20:
-        time.sleep(1.1)  # The same has to come of it a second later, or later still.
-        found.append(outcome(keeping, placed))
+    found = kept_results.until_restored(keeping, placed)
 
-    assert found[-1][0] == "restored"
-    assert {made for _, made in found} == {first}
+    assert {made.strip() for _, made in found} == {first}
     changed(keeping.package)
-    assert outcome(keeping, placed) == ("kept", then)
+    came, made = kept_results.outcome(keeping, placed)
+    assert (came, made.strip()) == ("kept", then)
 
 
 @pytest.mark.parametrize("grant", ["$MANIFEST_DIR/**", "$MANIFEST_DIR/none"])
@@ -102,7 +87,9 @@ def test_a_program_names_another_with_a_nul(keeping: Bench, grant: str) -> None:
     whole.write_bytes(b"#!%b\0junk\n" % bytes(keeping.package / "said-one"))
     whole.chmod(0o755)
 
-    found = outcome(keeping, keeping.script(BEGIN + WHOLE))
+    came, made = kept_results.outcome(keeping, keeping.script(BEGIN + WHOLE))
 
     is_granted = grant.endswith("**")
-    assert found == (("kept", "one") if is_granted else ("not kept", "Permission denied"))
+    assert (came, made.strip()) == (
+        ("kept", "one") if is_granted else ("not kept", "Permission denied")
+    )

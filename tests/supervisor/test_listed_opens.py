@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import json
 import os
 import shutil
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -80,12 +78,7 @@ def inputs(bench: Bench, body: str, *, lists: bool) -> tuple[str, set[tuple[str,
     bench.lists = lists
     assert bench.kept is not None
     shutil.rmtree(bench.kept, ignore_errors=True)
-    shutil.rmtree(bench.out_dir)
-    bench.out_dir.mkdir()
-    time.sleep(0.1)  # What is younger than a run is not kept.
-    ended = bench.run(bench.script(_BEGIN + body))
-    assert ended.status == 0, ended.stderr
-    said = json.loads((bench.unit / "buildperm/result.json").read_bytes())
+    ended, said = kept_results.run(bench, bench.script(_BEGIN + body))
     programs = {event["pid"]: event["program"] for event in ended.of("process")}
     seen = sum(
         event.get("count", 1)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -80,11 +77,7 @@ def keeping(request: pytest.FixtureRequest) -> Iterator[Bench]:
 def inputs(bench: Bench, body: str) -> tuple[str, set[tuple[str, str]]]:
     """Run a script; return why it is not kept, and kinds and paths of its inputs."""
     assert bench.kept is not None
-    placed: Path = bench.script(BEGIN + body)
-    time.sleep(0.1)  # What is younger than a run is not kept.
-    ended = bench.run(placed)
-    assert ended.status == 0, ended.stderr
-    said = json.loads((bench.unit / "buildperm/result.json").read_bytes())
+    _, said = kept_results.run(bench, bench.script(BEGIN + body))
     results = [kept_results.read(path) for path in bench.kept.rglob("*.json")]
     shutil.rmtree(bench.kept)
     found = {(each[0], each[1]) for result in results for each in result["inputs"]}
