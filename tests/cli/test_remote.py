@@ -109,7 +109,7 @@ class RemoteBuild:
         variables: Mapping[str, str] | None = None,
     ) -> None:
         self.engine = engine
-        self.variables = {"BUILDPERM_REMOTE": f"grpc://{engine.address}", **(variables or {})}
+        self.variables = variables or {}
         self.workspace = member(top / "ws", f"fn main() {{\n{body}\n}}\n")
         self.inputs = self.workspace / "sample/input"
         for name, text in inputs.items():
@@ -134,6 +134,7 @@ class RemoteBuild:
         shutil.rmtree(self.workspace / "target", ignore_errors=True)
         extra = {
             "XDG_CACHE_HOME": str(self.cache),
+            "BUILDPERM_REMOTE": f"grpc://{self.engine.address}",
             **self.variables,
             **variables,
         }
@@ -144,7 +145,7 @@ class RemoteBuild:
         (script,) = report["scripts"]
         (told,) = script["remote"]
         at = told["at"]
-        assert at == self.variables["BUILDPERM_REMOTE"]
+        assert at == extra["BUILDPERM_REMOTE"]
         where = f"ran here, and not on {at}" if told["why"] else f"ran on {at}"
         if told["kept"]:
             where = f"answered by the cache of {at}, and not run"
