@@ -11,6 +11,8 @@ from contextlib import suppress
 
 from buildperm.errors import ExitCode
 
+_LOOK_S = 0.2  # Between two looks whether somebody has interrupted.
+
 
 def apart(work: Callable[[], int]) -> int:
     """Do `work` in a thread, so that Ctrl+C ends the process while it waits; return its exit code.
@@ -29,8 +31,11 @@ def apart(work: Callable[[], int]) -> int:
         except BaseException as error:
             done.set_exception(error)
 
-    threading.Thread(target=run, daemon=True).start()
+    thread = threading.Thread(target=run, daemon=True)
     try:
+        thread.start()
+        while thread.is_alive():  # A signal right before a wait without end would not end it.
+            thread.join(_LOOK_S)
         return done.result()
     except KeyboardInterrupt:
         for stream in (sys.stdout, sys.stderr):
