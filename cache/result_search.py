@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from buildperm.cache.result_store import ResultStore
     from buildperm.cache.run_inputs import InputComparison
 
+NOTHING_LIKE_IT = "nothing is kept of a run that began like this one"
+
 
 class ResultSearch:
     """What a store has of runs that began like this one."""
@@ -74,7 +76,7 @@ class ResultSearch:
             if not near.is_exact() or result.state == CANDIDATE:
                 self.why.append(near.why())
         if not self.why and not self.near:
-            self.why.append("nothing is kept of a run that began like this one")
+            self.why.append(NOTHING_LIKE_IT)
 
     def _near(self, name: str, result: KeptResult) -> NearResult | None:
         """Return a result whose inputs are what there is now; None, and why, for others."""

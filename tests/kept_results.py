@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from importlib import resources
 from pathlib import Path
 from typing import Any
+
+import jsonschema
 
 from buildperm.cache import blob_form
 from tests.bench import Bench, Ended
 
+_SCHEMA = json.loads((resources.files("buildperm.report") / "cache.schema.json").read_text())
 _MOST = 1 << 26  # Bytes.
 
 
@@ -23,6 +27,13 @@ def told(raw: bytes) -> dict[str, Any]:
 def read(path: Path) -> dict[str, Any]:
     """Return what the result in a file says."""
     return told(path.read_bytes())
+
+
+def checked(text: str) -> dict[str, Any]:
+    """Return what `show` or `explain` has written for programs, which follows its schema."""
+    said: dict[str, Any] = json.loads(text)
+    jsonschema.Draft202012Validator(_SCHEMA).validate(said)
+    return said
 
 
 def run(bench: Bench, placed: Path) -> tuple[Ended, dict[str, Any]]:

@@ -155,6 +155,7 @@ def test_every_file_that_is_no_module_is_known(
         "buildperm/py.typed",
         "buildperm/presentation/config.schema.json",
         "buildperm/presentation/trace.schema.json",
+        "buildperm/report/cache.schema.json",
         "buildperm/report/ci.schema.json",
         "buildperm/report/decide.schema.json",
         "buildperm/report/doctor.schema.json",

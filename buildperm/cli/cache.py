@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from buildperm.cli import options
+from buildperm.errors import ExitCode
+from buildperm.presentation import console
 
 ACTIONS = ["show", "explain", "verify", "clear", "pull", "push", "keygen"]
 
@@ -25,6 +27,7 @@ ACTIONS = ["show", "explain", "verify", "clear", "pull", "push", "keygen"]
     metavar="TEXT",
     help="With --sample: choose the same ones each time for the same TEXT.",
 )
+@options.format_option("What `show` and `explain` write to standard output.")
 @options.CARGO
 def command(
     *,
@@ -32,6 +35,7 @@ def command(
     crate: str | None,
     sample: int | None,
     seed: str | None,
+    form: str,
     cargo: tuple[str, ...],
 ) -> int:
     """Look at the results of build scripts that `ci --cache` keeps, and clear them.
@@ -63,10 +67,17 @@ def command(
         raise click.UsageError("`--sample` is about `verify`")
     if seed is not None and sample is None:
         raise click.UsageError("`--seed` is about `--sample`")
+    if action == "show":
+        return _show(crate, form)
     if action == "explain":
         if crate is None:
             raise click.UsageError("`explain` needs the name of a crate")
-        return result_inventory.explain(cargo, crate)
+        from buildperm.workflow.result_explanation import ResultExplanation
+
+        options.answer(ResultExplanation.of(cargo, crate), form)
+        return ExitCode.OK
+    if form != options.UNASKED:
+        raise click.UsageError("`--format` is about `show` and `explain`")
     if action == "keygen":
         return _make_key(crate)
     if action in ("pull", "push"):
@@ -86,12 +97,20 @@ def command(
         from buildperm.workflow import result_sample
 
         return result_sample.verify(cargo, sample, seed) or damaged
-    return (result_inventory.show if action == "show" else result_inventory.clear)(crate)
+    return result_inventory.clear(crate)
+
+
+def _show(crate: str | None, form: str) -> int:
+    from buildperm.workflow.result_listing import ResultListing
+
+    found = ResultListing.of(crate)
+    options.answer(found, form)
+    for message in found.messages():
+        console.print_message(message)
+    return ExitCode.OK
 
 
 def _make_key(path: str | None) -> int:
-    from buildperm.errors import ExitCode
-    from buildperm.presentation import console
     from buildperm.workflow import entry_signature
 
     if path is None:

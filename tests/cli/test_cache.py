@@ -9,11 +9,13 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from buildperm.cache.result_store import FolderStore
 from tests.command import buildperm, member
+from tests.kept_results import checked
 
 pytestmark = pytest.mark.slow  # Each builds several times.
 
@@ -75,6 +77,11 @@ class Build:
         extra = {"XDG_CACHE_HOME": str(self.cache)}
         self.ended = buildperm("cache", *words, folder=self.workspace, extra=extra)
         return self.ended.stdout + self.ended.stderr
+
+    def document(self, *words: str) -> dict[str, Any]:
+        """Return what is written for programs, which follows its schema."""
+        self.cached(*words, "--format", "json")
+        return checked(self.ended.stdout)
 
 
 def _entry(path: Path) -> tuple[int, bytes]:
@@ -502,8 +509,15 @@ def test_what_is_kept_is_listed_and_cleared(tmp_path: Path) -> None:
 
     assert "sample 0.1.0  can be restored" in build.cached("show")
     assert "restored" not in build.cached("explain", "sample")
+    (listed,) = build.document("show")["results"]
+    assert listed["package"] == {"name": "sample", "version": "0.1.0", "source": None}
+    assert (listed["kind"], listed["state"]) == ("run", "confirmed")
+    (explained,) = build.document("explain", "sample")["runs"]
+    assert explained["outcome"] == "kept"
+    assert f"  {explained['why'][0]}" in build.cached("explain", "sample")
     assert build.ci() == "restored"
     assert "restored, and not run" in build.cached("explain", "sample")
+    assert build.document("explain", "sample")["runs"] == [{"outcome": "restored", "why": []}]
     assert "1 result removed" in build.cached("clear", "sample")
     assert "0 results" in build.cached("show")
     assert build.ci() == "kept"
