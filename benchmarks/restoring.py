@@ -29,9 +29,9 @@ from measurement import (
     table,
 )
 
+from buildperm.cache.input_comparison import compare
 from buildperm.cache.path_tokens import PathTokens
 from buildperm.cache.result_store import FolderStore
-from buildperm.cache.run_inputs import compare
 from buildperm.tracer.notation import decode
 
 _TIMES = 5

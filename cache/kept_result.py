@@ -12,7 +12,7 @@ import json
 import time
 
 from buildperm.cache import digest
-from buildperm.cache.run_inputs import FIELDS
+from buildperm.cache.input_kind import FIELDS
 from buildperm.tracer.notation import decode, encode
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any, TypeAlias
 
-    from buildperm.cache.run_inputs import Input
+    from buildperm.cache.input_kind import Input
 
     Left: TypeAlias = list[str | int]
     """What lay in OUT_DIR: kind, path from there, permissions, then what is in it; see below."""

@@ -13,8 +13,8 @@ import os
 import stat
 import string
 
+from buildperm.cache.input_kind import FOLDER, LOOK
 from buildperm.cache.kept_result import TIMES_OF_FILES, TIMES_OF_FOLDERS
-from buildperm.cache.run_inputs import FOLDER, LOOK
 from buildperm.tracer.notation import decode, encode
 
 TYPE_CHECKING = False
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import TypeAlias
 
-    from buildperm.cache.run_inputs import Input
+    from buildperm.cache.input_kind import Input
 
     Placement: TypeAlias = Mapping[str, tuple[bytes, bytes]]
     """Places by name: where each was, and where it is now."""

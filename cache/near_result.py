@@ -11,8 +11,8 @@ from buildperm.cache.kept_result import CANDIDATE, TIMES_OF_FILES, TIMES_OF_FOLD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from buildperm.cache.input_comparison import InputComparison
     from buildperm.cache.kept_result import KeptResult
-    from buildperm.cache.run_inputs import InputComparison
 
 
 class NearResult:

@@ -5,20 +5,20 @@ Part of the supervisor: standard library only.
 
 from __future__ import annotations
 
+from buildperm.cache.input_comparison import GONE, THERE_NOW, compare
 from buildperm.cache.kept_result import CANDIDATE, CONFIRMED, UNSTABLE
 from buildperm.cache.moved_inputs import goes_by, is_as_deep, is_as_plain
 from buildperm.cache.near_result import NearResult
-from buildperm.cache.run_inputs import GONE, THERE_NOW, compare
 from buildperm.tracer.notation import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from buildperm.cache.input_comparison import InputComparison
     from buildperm.cache.kept_result import KeptResult
     from buildperm.cache.path_tokens import PathTokens
     from buildperm.cache.result_store import ResultStore
-    from buildperm.cache.run_inputs import InputComparison
 
 NOTHING_LIKE_IT = "nothing is kept of a run that began like this one"
 

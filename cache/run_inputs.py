@@ -12,50 +12,31 @@ from __future__ import annotations
 
 import os
 import stat
-from errno import ENOENT, ENOTDIR
+from errno import ENOTDIR
 
-from buildperm.cache import digest
-from buildperm.cache.file_times import TICK_NS, keeps_times, reordered
+from buildperm.cache.file_times import TICK_NS, keeps_times
+from buildperm.cache.found_content import (
+    NOT_THERE,
+    content,
+    listing,
+    looked_mode,
+    said_by_kernel,
+    signature,
+)
+from buildperm.cache.input_kind import ABSENT, FILE, FOLDER, KERNEL, LINK, LISTING, LOOK
 from buildperm.cache.known_digests import LEAST_BYTES
 from buildperm.tracer.notation import encode
 from buildperm.tracer.recorder import program_interpreter
-from buildperm.tracer.recorder.location import open_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Set
-    from typing import TypeAlias
 
+    from buildperm.cache.input_kind import Input
     from buildperm.cache.known_digests import KnownDigests
     from buildperm.cache.path_tokens import PathTokens
 
-    Input: TypeAlias = list[str | int]
-    """Kind, path, and what was found there; see below."""
-
-FILE, LISTING, ABSENT, LINK, LOOK, KERNEL = "file", "listing", "absent", "link", "look", "kernel"
-FOLDER = "folder"
-"""Kinds, with what follows the path:
-
-    file     permissions, digest, size, modified, device, inode, changed
-    listing  permissions, digest, size, modified, device, inode, changed
-    absent
-    link     its text, with tokens, as encoded
-    look     mode, size, modified; of a folder links instead of size; both 0 of anything else
-    folder   a folder, and no link to one: `..` leads out of it, or readlink(2) was asked
-    kernel   digest of what a file or folder of /proc or /sys says
-"""
-
-GONE, THERE_NOW = "is gone", "is there now"
-"""Differences of names, whatever is in them."""
-
-FIELDS = {FILE: 9, LISTING: 9, ABSENT: 2, LINK: 3, LOOK: 5, KERNEL: 3, FOLDER: 2}
-"""How long an input is, by its kind; all but the first three fields are numbers."""
-
-_COARSE_NS = 1_000
-_KIND = 0o170000  # S_IFMT: inode(7)
 _LINKS_MOST = 40  # path_resolution(7)
-_KERNEL_MOST = 1 << 20  # Bytes that are read of a file of the kernel's.
-_ABSENT = (ENOENT, ENOTDIR)
 
 # What of these stays the same is part of the key: processors and memory. The rest is a gauge.
 _GAUGES = frozenset((b"cpuinfo", b"meminfo"))
@@ -132,14 +113,14 @@ class RunInputs:
         if about is None:
             self._refuse(path, "is gone")
         elif real.startswith((b"/proc/", b"/sys/")):
-            self._add(KERNEL, real, _said_by_kernel(real))
+            self._add(KERNEL, real, said_by_kernel(real))
         elif stat.S_ISDIR(about.st_mode):
             found = listing(real, is_ordered=not self._is_staged)
             self._add_signed(LISTING, real, about, found)
         elif stat.S_ISREG(about.st_mode):
             self._add_file(real, about)
         elif stat.S_ISCHR(about.st_mode) and is_plain_device(real):
-            self._add(LOOK, real, _looked_mode(about), 0, 0)
+            self._add(LOOK, real, looked_mode(about), 0, 0)
         else:
             self._refuse(path, "is neither a file nor a folder")
 
@@ -254,7 +235,7 @@ class RunInputs:
                 about_above = self._about(above)
                 if about_above is not None:
                     self._add_look(above, about_above)
-            elif error.errno in _ABSENT:
+            elif error.errno in NOT_THERE:
                 if not own:
                     self._add(ABSENT, place)
             else:
@@ -315,7 +296,7 @@ class RunInputs:
             rest = rest[2:]  # Each thread has the same again.
         if rest in ([each] for each in _AS_SUPERVISOR):
             place = b"/proc/self/" + rest[0]
-            self._add(KERNEL, place, _said_by_kernel(place))
+            self._add(KERNEL, place, said_by_kernel(place))
         elif rest and (rest[0] not in _OF_ITSELF or len(rest) > 2 or b".." in rest):
             self._refuse(path, "leads through a process, or tells of more than itself")
         return True
@@ -334,15 +315,15 @@ class RunInputs:
         elif stat.S_ISDIR(about.st_mode):
             self._add(LOOK, real, about.st_mode, about.st_nlink, about.st_mtime_ns)
         else:
-            self._add(LOOK, real, _looked_mode(about), 0, 0)
+            self._add(LOOK, real, looked_mode(about), 0, 0)
 
     def _add_file(self, real: bytes, about: os.stat_result) -> None:
         is_known = about.st_size >= LEAST_BYTES and keeps_times(about.st_dev)
         known = self._known if is_known else None
-        found = (known.found(real, _signature(about)) if known else "") or _content(real)
+        found = (known.found(real, signature(about)) if known else "") or content(real)
         self._add_signed(FILE, real, about, found)
         if known is not None and isinstance(found, str) and not self.reason:
-            known.note(real, _signature(about), found)
+            known.note(real, signature(about), found)
 
     def _add_signed(
         self, kind: str, real: bytes, about: os.stat_result, found: str | OSError
@@ -352,10 +333,10 @@ class RunInputs:
             return
         self._check_age(real, about)
         after = self._about(real)
-        if after is None or _signature(after) != _signature(about):
+        if after is None or signature(after) != signature(about):
             self._refuse(real, "was changed meanwhile")
             return
-        self._add(kind, real, stat.S_IMODE(about.st_mode), found, *_signature(about))
+        self._add(kind, real, stat.S_IMODE(about.st_mode), found, *signature(about))
 
     def _check_age(self, path: bytes, about: os.stat_result) -> None:
         if not self._is_staged and about.st_ctime_ns > self._began_ns - TICK_NS:
@@ -379,207 +360,6 @@ def _folders_above(place: bytes) -> Iterator[bytes]:
         yield place
 
 
-class InputComparison:
-    """How what a run depended on is now."""
-
-    __slots__ = ("difference", "folder_times", "is_slow", "looked", "times")
-
-    def __init__(self) -> None:
-        self.difference = ""  # What is not as it was, in a sentence; empty if nothing is.
-        self.times = ""  # The first path of which nothing but the time of its change differs.
-        self.folder_times = ""  # The same of folders that were only looked at.
-        self.looked: list[tuple[str, int, int]] = []  # Files, with their times then and now.
-        self.is_slow = False  # Something had to be read: signatures are of another time or place.
-
-
-def compare(
-    inputs: Iterable[Input], tokens: PathTokens, *, is_staged: bool = False
-) -> InputComparison:
-    """Compare inputs with what is there now, up to the first one that differs.
-
-    Args:
-        inputs: What `RunInputs` has found.
-        tokens: The places of here.
-        is_staged: They were found among copies: folders have modes and an order of their own there.
-
-    Raises:
-        ValueError: An input is none.
-    """
-    compared = InputComparison()
-    for each in inputs:
-        path = tokens.real(str(each[1]))
-        try:
-            why = _compared(each, path, compared, tokens, is_staged=is_staged)
-        except OSError as error:
-            is_gone = error.errno in _ABSENT
-            why = GONE if is_gone else f"cannot be looked at: {error.strerror}"
-        if why:
-            compared.difference = f"{each[1]} {why}"
-            break
-    else:
-        compared.difference = reordered(compared.looked)
-    return compared
-
-
-def _compared(
-    each: Input, path: bytes, compared: InputComparison, tokens: PathTokens, *, is_staged: bool
-) -> str:
-    """Say what is different at one path; empty if nothing is.
-
-    Raises:
-        OSError: It cannot be looked at.
-    """
-    match each[0]:
-        case "absent":
-            try:
-                os.lstat(path)
-            except OSError as error:
-                if error.errno == ENOENT:
-                    return ""
-                if error.errno == ENOTDIR:
-                    return "lies below what is no folder now"
-                raise
-            return THERE_NOW
-        case "link":
-            text = encode(tokens.tokens_for(os.readlink(path)))
-            return "" if text == each[2] else "leads elsewhere"
-        case "kernel":
-            return "" if _said_by_kernel(path) == each[2] else "says something else"
-        case "look":
-            about = os.lstat(path)
-            is_file, is_folder = stat.S_ISREG(about.st_mode), stat.S_ISDIR(about.st_mode)
-            was = int(each[2]) & _KIND  # Somebody else may say any number: stat.S_IFMT takes few.
-            if is_staged and is_folder and was == stat.S_IFDIR:
-                return ""
-            if _looked_mode(about) != each[2]:
-                return "has another kind or other permissions"
-            if is_file and about.st_size != each[3]:
-                return "has another size"
-            if is_file:
-                compared.looked.append((str(each[1]), int(each[4]), about.st_mtime_ns))
-                if _differ(about.st_mtime_ns, int(each[4]), is_staged=is_staged):
-                    compared.times = compared.times or str(each[1])
-            elif is_folder and [about.st_nlink, about.st_mtime_ns] != each[3:]:
-                compared.folder_times = compared.folder_times or str(each[1])
-            return ""
-        case "folder":
-            return "" if stat.S_ISDIR(os.lstat(path).st_mode) else "is no folder now"
-        case kind:
-            return _compared_content(kind == FILE, each, path, compared, is_staged=is_staged)
-
-
-def _differ(now_ns: int, then_ns: int, *, is_staged: bool) -> bool:
-    """Tell whether a time is another one; copies may have theirs in microseconds."""
-    return abs(now_ns - then_ns) >= (_COARSE_NS if is_staged else 1)
-
-
-def _looked_mode(about: os.stat_result) -> int:
-    """Return kind and permissions; those of a terminal are another user's after each login."""
-    is_device = stat.S_ISCHR(about.st_mode)
-    return stat.S_IFMT(about.st_mode) if is_device else about.st_mode
-
-
-def _compared_content(
-    is_file: bool, each: Input, path: bytes, compared: InputComparison, *, is_staged: bool
-) -> str:
-    about = os.lstat(path)
-    if not (stat.S_ISREG if is_file else stat.S_ISDIR)(about.st_mode):
-        return "is something else"
-    if stat.S_IMODE(about.st_mode) != each[2] and (is_file or not is_staged):
-        return "has other permissions"
-    now = _signature(about)
-    is_signed = list(now) == each[4:]
-    if is_signed and keeps_times(about.st_dev):
-        return ""
-    if is_file and now[0] != each[4]:
-        return "holds something else"
-    compared.is_slow |= not is_signed
-    found = _content(path) if is_file else listing(path, is_ordered=not is_staged)
-    if isinstance(found, OSError):
-        raise found
-    if found != each[3]:
-        return "holds something else" if is_file else "lists something else"
-    if is_file and _differ(now[1], int(each[5]), is_staged=is_staged):
-        compared.times = compared.times or str(each[1])
-    return ""
-
-
-def renewed(inputs: Iterable[Input], tokens: PathTokens, began_ns: int) -> list[Input]:
-    """Return inputs that `compare` has found the same, with the signatures of now.
-
-    What has changed a moment ago keeps the old one: it may change again within a tick.
-    """
-    made = []
-    for each in inputs:
-        if each[0] in (FILE, LISTING):
-            try:
-                about = os.lstat(tokens.real(str(each[1])))
-            except OSError:
-                about = None
-            if about is not None and about.st_ctime_ns <= began_ns - TICK_NS:
-                each = [*each[:4], *_signature(about)]
-        made.append(each)
-    return made
-
-
-def _signature(about: os.stat_result) -> tuple[int, ...]:
-    return about.st_size, about.st_mtime_ns, about.st_dev, about.st_ino, about.st_ctime_ns
-
-
 def _is_fixed(link: bytes) -> bool:
     """Tell whether nobody can change a link: one in `/` in a root has been made for this run."""
     return not link.rpartition(b"/")[0] and bool(os.statvfs(b"/").f_flag & os.ST_RDONLY)
-
-
-def _content(path: bytes) -> str | OSError:
-    try:
-        file = open_regular_file(path)
-        try:
-            return digest.of_descriptor(file)
-        finally:
-            os.close(file)
-    except OSError as error:
-        return error
-
-
-def listing(path: bytes, *, is_ordered: bool = True) -> str | OSError:
-    """Return the digest of what a folder lists: names, what kind each is, and in which order."""
-    try:
-        with os.scandir(path) as entries:
-            names = [(each.name, _listed_kind(each)) for each in entries]
-    except OSError as error:
-        return error
-    return digest.of_parts(
-        part for entry in (names if is_ordered else sorted(names)) for part in entry
-    )
-
-
-def _listed_kind(entry: os.DirEntry[bytes]) -> bytes:
-    """Return what getdents64(2) says that an entry is."""
-    if entry.is_symlink():
-        return b"l"
-    if entry.is_dir(follow_symlinks=False):
-        return b"d"
-    if entry.is_file(follow_symlinks=False):
-        return b"f"
-    return b"%o" % stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode)
-
-
-def _said_by_kernel(path: bytes) -> str | OSError:
-    """Return the digest of a file or folder of the kernel's, whose size and times say nothing."""
-    try:
-        about = os.lstat(path)
-        if stat.S_ISDIR(about.st_mode):
-            return listing(path)
-        file = open_regular_file(path)
-        try:
-            content = bytearray()
-            while chunk := os.read(file, _KERNEL_MOST):
-                content += chunk
-                if len(content) > _KERNEL_MOST:
-                    return OSError(0, "it says too much")
-        finally:
-            os.close(file)
-    except OSError as error:
-        return error
-    return digest.of(bytes(content))

@@ -18,6 +18,7 @@ import time
 
 from buildperm.cache import static_key
 from buildperm.cache.file_times import is_set_back
+from buildperm.cache.input_comparison import renewed
 from buildperm.cache.kept_result import CANDIDATE
 from buildperm.cache.known_digests import KnownDigests
 from buildperm.cache.output_copy import NotKeptError
@@ -25,7 +26,6 @@ from buildperm.cache.path_tokens import PathTokens
 from buildperm.cache.result_filing import file_result
 from buildperm.cache.result_search import ResultSearch
 from buildperm.cache.result_store import FolderStore, StoreError
-from buildperm.cache.run_inputs import renewed
 from buildperm.supervisor import network, restoring, result_taking, script
 from buildperm.supervisor.kept_inputs import why_not_kept
 from buildperm.supervisor.run_key import RunKey

@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import stat
 
-from buildperm.cache.run_inputs import ABSENT, FILE, FOLDER, KERNEL, LINK, LISTING, LOOK, RunInputs
+from buildperm.cache.input_kind import ABSENT, FILE, FOLDER, KERNEL, LINK, LISTING, LOOK
+from buildperm.cache.run_inputs import RunInputs
 from buildperm.rules import sensitive, tier
 from buildperm.rules.pattern import locate
 from buildperm.tracer.notation import encode
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import TypeAlias
 
+    from buildperm.cache.input_kind import Input
     from buildperm.cache.path_tokens import PathTokens
-    from buildperm.cache.run_inputs import Input
     from buildperm.supervisor.run import Run
 
     Node: TypeAlias = list[str | int]

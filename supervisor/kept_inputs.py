@@ -14,9 +14,9 @@ from buildperm.tracer.notation import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from buildperm.cache.input_kind import Input
     from buildperm.cache.known_digests import KnownDigests
     from buildperm.cache.path_tokens import PathTokens
-    from buildperm.cache.run_inputs import Input
     from buildperm.supervisor.tree_supervision import EndedRun
     from buildperm.supervisor.verdict import RunVerdict
 

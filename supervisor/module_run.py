@@ -14,9 +14,10 @@ import os
 import time
 
 from buildperm.cache import digest, module_result
+from buildperm.cache.input_comparison import compare
+from buildperm.cache.input_kind import ABSENT, FILE, LISTING
 from buildperm.cache.output_copy import NotKeptError
 from buildperm.cache.result_store import FolderStore, StoreError
-from buildperm.cache.run_inputs import ABSENT, FILE, LISTING, compare
 from buildperm.rules import limits
 from buildperm.rules.pattern import covers
 from buildperm.supervisor import (
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-    from buildperm.cache.run_inputs import Input
+    from buildperm.cache.input_kind import Input
     from buildperm.supervisor.cached_run import CachedRun
     from buildperm.supervisor.restoring import RestoredRun
     from buildperm.supervisor.run import Run

@@ -16,8 +16,8 @@ import marshal
 import os
 
 from buildperm.cache import digest, static_key
+from buildperm.cache.input_comparison import compare
 from buildperm.cache.result_store import FolderStore, StoreError
-from buildperm.cache.run_inputs import compare
 from buildperm.printable import log_text
 from buildperm.rules import makeflags
 from buildperm.rules.variables import looks_secret

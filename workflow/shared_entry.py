@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from buildperm.cache import blob_form, digest, kept_result, static_key
+from buildperm.cache.input_kind import FILE, LISTING
 from buildperm.cache.kept_result import CONFIRMED, KeptResult
-from buildperm.cache.run_inputs import FILE, LISTING
 from buildperm.workflow.entry_signature import Signer, is_signed
 
 SHELF_MOST = 64 << 10

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildperm.cache.found_content import listing
+from buildperm.cache.input_comparison import compare, renewed
 from buildperm.cache.path_tokens import PathTokens
-from buildperm.cache.run_inputs import RunInputs, compare, is_plain_device, listing, renewed
+from buildperm.cache.run_inputs import RunInputs, is_plain_device
 
 if TYPE_CHECKING:
-    from buildperm.cache.run_inputs import Input
+    from buildperm.cache.input_kind import Input
 
 LATER_NS = 3_600_000_000_000
 
