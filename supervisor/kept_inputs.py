@@ -8,7 +8,7 @@ from __future__ import annotations
 from errno import EACCES
 
 from buildperm.cache.run_inputs import RunInputs, is_plain_device
-from buildperm.rules import baseline
+from buildperm.rules import refused_habits
 from buildperm.supervisor import own_links
 from buildperm.tracer.notation import encode
 
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
     from buildperm.supervisor.verdict import RunVerdict
 
 _MOVES = ("renamed", "linked")
-
-# Habits whose refusal says nothing: landlock(7) answers EACCES for whatever is there, before the
-# file is asked, and seccomp(2) by the number of the call. Links to a process are none.
-_REFUSED_READS = frozenset(each for each in baseline.QUIET if "*" not in each and each[0] == "/")
-_REFUSED_READS -= {*baseline.OF_PROGRAMS, "/proc", "/proc/self"}
-_REFUSED_WRITES = _REFUSED_READS & {"/dev/tty", "/dev/ptmx"}
-_REFUSED_CALLS = frozenset(
-    each for each in baseline.QUIET if each.replace("_", "").isalnum() or "SECCOMP" in each
-)
 
 
 def why_not_kept(
@@ -51,7 +42,7 @@ def why_not_kept(
         known: Of files that need not be read.
         is_staged: See `RunInputs`.
     """
-    why = _end(ended, verdict)
+    why = _end(ended, verdict, tokens)
     if why:
         return why, []
     run, asked = ended.run, ended.run.asked
@@ -67,7 +58,7 @@ def why_not_kept(
         made = {}  # What they lead to is its own.
     collector = RunInputs(tokens, own, began_ns, known, is_staged=is_staged, made=made)
     for key in ended.writer.events():
-        why = _event(key, own, collector)
+        why = _event(key, own, tokens, collector)
         if why:
             return why, []
     for path in sorted(asked.opened):
@@ -81,7 +72,7 @@ def why_not_kept(
     return collector.reason, collector.inputs()
 
 
-def _end(ended: EndedRun, verdict: RunVerdict) -> str:
+def _end(ended: EndedRun, verdict: RunVerdict, tokens: PathTokens) -> str:
     """Say why a run cannot be kept for how it has ended."""
     recorder, writer = ended.recorder, ended.writer
     if verdict.failure or verdict.exit_status:
@@ -90,7 +81,9 @@ def _end(ended: EndedRun, verdict: RunVerdict) -> str:
         return "its recording is not complete"
     if writer.dropped or writer.dropped_refusals or writer.dropped_writes:
         return "not all that it did fits into a recording"
-    if writer.refused != sum(writer.times(key) for key in writer.events() if _is_habit(key)):
+    if writer.refused != sum(
+        writer.times(key) for key in writer.events() if _is_habit(key, tokens)
+    ):
         return "it was refused something"
     if recorder.left_running:
         return "it left something running"
@@ -101,23 +94,25 @@ def _end(ended: EndedRun, verdict: RunVerdict) -> str:
     return ""
 
 
-def _is_habit(key: tuple[object, ...]) -> bool:
+def _is_habit(key: tuple[object, ...], tokens: PathTokens) -> bool:
     """Tell whether an event is a refusal that no run with the same grants can do without.
 
     What is at the path of an open, or that nothing is, is an input: `AskedPaths.looked` has it.
     """
     match key:
         case ("opened", _, bytes(path), "read", False, int(errno), True, False, _):
-            return errno == EACCES and encode(path) in _REFUSED_READS
+            return errno == EACCES and refused_habits.is_read(tokens.portable(path))
         case ("opened", _, bytes(path), "write" | "read-write", False, int(errno), True, False, _):
-            return errno == EACCES and encode(path) in _REFUSED_WRITES
+            return errno == EACCES and encode(path) in refused_habits.WRITES
         case ("call", _, str(name), _):
-            return name in _REFUSED_CALLS
+            return name in refused_habits.CALLS
         case _:
             return False
 
 
-def _event(key: tuple[object, ...], own: tuple[bytes, ...], collector: RunInputs) -> str:
+def _event(
+    key: tuple[object, ...], own: tuple[bytes, ...], tokens: PathTokens, collector: RunInputs
+) -> str:
     """Add what one event tells; say why the run cannot be kept for it."""
     match key:
         case ("opened", _, bytes(path), str(mode), _, int(errno), _, raced, _):
@@ -138,7 +133,7 @@ def _event(key: tuple[object, ...], own: tuple[bytes, ...], collector: RunInputs
         case ("socket", _, str(use), _, address, *_):
             if use != "created":
                 return f"it used a socket: {use} {address}"
-        case ("call", _, str(name), *_) if not _is_habit(key):
+        case ("call", _, str(name), *_) if not _is_habit(key, tokens):
             return f"it was refused the call {name}"
         case ("environment", _, bytes(name), _, True, *_):
             return f"it asked for a variable that is withheld: {encode(name)}"

@@ -95,6 +95,7 @@ SUBJECTS = {
     "supervisor/folder_reads": "What the supervisor prepares, and the recorder does.",
     "supervisor/kept_elsewhere": "Where results are restored: the whole way of a run.",
     "supervisor/kept_programs": "What the recorder notes and the cache compares.",
+    "supervisor/kept_refusals": "What the rules take for a habit and the cache compares.",
     "supervisor/listed_opens": "What the supervisor prepares, and the recorder does.",
     "supervisor/looks": "What a script is told of what is not shown to it.",
     "supervisor/launcher_builds": "The launcher is a C program.",

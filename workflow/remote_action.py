@@ -20,7 +20,7 @@ from buildperm.cache.output_copy import told
 from buildperm.cache.path_tokens import PathTokens
 from buildperm.cache.result_store import FolderStore, StoreError
 from buildperm.printable import log_text
-from buildperm.rules import baseline
+from buildperm.rules import baseline, refused_habits
 from buildperm.tracer.notation import decode, encode
 from buildperm.tracer.recording import reader
 from buildperm.tracer.recording.event import FileOpened
@@ -300,7 +300,8 @@ def check_recording(request: dict[str, Any], scratch: Path) -> None:
     header = json.loads(request["header"])
     places = {name: place.encode() for name, place in header["places"].items()}
     store = FolderStore(decode(request["answer"]))
-    rest = told(results[0].recording, store, PathTokens(places))
+    tokens = PathTokens(places)
+    rest = told(results[0].recording, store, tokens)
     scratch.write_bytes(request["header"].encode("utf-8", "backslashreplace") + rest)
     try:
         recording = reader.read(scratch)
@@ -311,7 +312,10 @@ def check_recording(request: dict[str, Any], scratch: Path) -> None:
         raise EngineError("its recording is not of a run that has ended well")
     for event in recording.events:
         # A few habits are refused each time, whatever is there: no executor of ours keeps others.
-        is_habit = isinstance(event, FileOpened) and encode(event.path) in baseline.QUIET
+        is_habit = isinstance(event, FileOpened) and (
+            encode(event.path) in baseline.QUIET
+            or refused_habits.is_read(tokens.portable(event.path))
+        )
         if getattr(event, "refused", False) and not is_habit:
             raise EngineError("its recording says that something was refused")
 

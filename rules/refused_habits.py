@@ -1,0 +1,32 @@
+"""What is refused each time, whatever is there, so that the refusal says nothing.
+
+landlock(7) answers EACCES before the file is asked, and seccomp(2) by the number of the call. Links
+to a process are none of these.
+
+Part of the supervisor: standard library only.
+"""
+
+from __future__ import annotations
+
+from buildperm.rules import baseline
+from buildperm.rules.pattern import matches
+
+_READS = frozenset(each for each in baseline.QUIET if "*" not in each and each[0] == "/")
+_READS = (_READS | baseline.PASSED_BY) - {*baseline.OF_PROGRAMS, "/proc", "/proc/self"}
+# Folders that LD_LIBRARY_PATH names, as Cargo sets it: who looks for a library lists them.
+_LISTINGS = tuple(
+    each for each in baseline.QUIET if each.startswith("$TARGET_DIR") and "**" not in each
+)
+
+WRITES = frozenset({"/dev/tty", "/dev/ptmx"})
+"""Paths."""
+
+CALLS = frozenset(
+    each for each in baseline.QUIET if each.replace("_", "").isalnum() or "SECCOMP" in each
+)
+"""Names, as events have them."""
+
+
+def is_read(target: str) -> bool:
+    """Tell whether reading this is such a habit; `target` has tokens for places."""
+    return target in _READS or any(matches(pattern, target) for pattern in _LISTINGS)
