@@ -121,7 +121,7 @@ def _compared(
         case "folder":
             return "" if stat.S_ISDIR(os.lstat(path).st_mode) else "is no folder now"
         case kind:
-            return _comparedcontent(kind == FILE, each, path, compared, is_staged=is_staged)
+            return _compared_content(kind == FILE, each, path, compared, is_staged=is_staged)
 
 
 def _differ(now_ns: int, then_ns: int, *, is_staged: bool) -> bool:
@@ -129,7 +129,7 @@ def _differ(now_ns: int, then_ns: int, *, is_staged: bool) -> bool:
     return abs(now_ns - then_ns) >= (_COARSE_NS if is_staged else 1)
 
 
-def _comparedcontent(
+def _compared_content(
     is_file: bool, each: Input, path: bytes, compared: InputComparison, *, is_staged: bool
 ) -> str:
     about = os.lstat(path)

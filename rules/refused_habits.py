@@ -9,7 +9,12 @@ Part of the supervisor: standard library only.
 from __future__ import annotations
 
 from buildperm.rules import baseline
-from buildperm.rules.pattern import matches
+from buildperm.rules.pattern import locate, matches
+from buildperm.tracer.notation import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _READS = frozenset(each for each in baseline.QUIET if "*" not in each and each[0] == "/")
 _READS = (_READS | baseline.PASSED_BY) - {*baseline.OF_PROGRAMS, "/proc", "/proc/self"}
@@ -27,6 +32,9 @@ CALLS = frozenset(
 """Names, as events have them."""
 
 
-def is_read(target: str) -> bool:
-    """Tell whether reading this is such a habit; `target` has tokens for places."""
-    return target in _READS or any(matches(pattern, target) for pattern in _LISTINGS)
+def is_read(path: bytes, places: Mapping[str, bytes]) -> bool:
+    """Tell whether reading this is such a habit."""
+    if encode(path) in _READS:
+        return True
+    target = locate(path, places)
+    return any(matches(pattern, target) for pattern in _LISTINGS)

@@ -58,7 +58,7 @@ def why_not_kept(
         made = {}  # What they lead to is its own.
     collector = RunInputs(tokens, own, began_ns, known, is_staged=is_staged, made=made)
     for key in ended.writer.events():
-        why = _event(key, own, tokens, collector)
+        why = _event(key, own, collector)
         if why:
             return why, []
     for path in sorted(asked.opened):
@@ -101,7 +101,7 @@ def _is_habit(key: tuple[object, ...], tokens: PathTokens) -> bool:
     """
     match key:
         case ("opened", _, bytes(path), "read", False, int(errno), True, False, _):
-            return errno == EACCES and refused_habits.is_read(tokens.portable(path))
+            return errno == EACCES and refused_habits.is_read(path, tokens.places)
         case ("opened", _, bytes(path), "write" | "read-write", False, int(errno), True, False, _):
             return errno == EACCES and encode(path) in refused_habits.WRITES
         case ("call", _, str(name), _):
@@ -110,9 +110,7 @@ def _is_habit(key: tuple[object, ...], tokens: PathTokens) -> bool:
             return False
 
 
-def _event(
-    key: tuple[object, ...], own: tuple[bytes, ...], tokens: PathTokens, collector: RunInputs
-) -> str:
+def _event(key: tuple[object, ...], own: tuple[bytes, ...], collector: RunInputs) -> str:
     """Add what one event tells; say why the run cannot be kept for it."""
     match key:
         case ("opened", _, bytes(path), str(mode), _, int(errno), _, raced, _):
@@ -133,7 +131,7 @@ def _event(
         case ("socket", _, str(use), _, address, *_):
             if use != "created":
                 return f"it used a socket: {use} {address}"
-        case ("call", _, str(name), *_) if not _is_habit(key, tokens):
+        case ("call", _, str(name), *_) if name not in refused_habits.CALLS:
             return f"it was refused the call {name}"
         case ("environment", _, bytes(name), _, True, *_):
             return f"it asked for a variable that is withheld: {encode(name)}"

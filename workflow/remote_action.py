@@ -300,8 +300,7 @@ def check_recording(request: dict[str, Any], scratch: Path) -> None:
     header = json.loads(request["header"])
     places = {name: place.encode() for name, place in header["places"].items()}
     store = FolderStore(decode(request["answer"]))
-    tokens = PathTokens(places)
-    rest = told(results[0].recording, store, tokens)
+    rest = told(results[0].recording, store, PathTokens(places))
     scratch.write_bytes(request["header"].encode("utf-8", "backslashreplace") + rest)
     try:
         recording = reader.read(scratch)
@@ -313,8 +312,7 @@ def check_recording(request: dict[str, Any], scratch: Path) -> None:
     for event in recording.events:
         # A few habits are refused each time, whatever is there: no executor of ours keeps others.
         is_habit = isinstance(event, FileOpened) and (
-            encode(event.path) in baseline.QUIET
-            or refused_habits.is_read(tokens.portable(event.path))
+            encode(event.path) in baseline.QUIET or refused_habits.is_read(event.path, places)
         )
         if getattr(event, "refused", False) and not is_habit:
             raise EngineError("its recording says that something was refused")

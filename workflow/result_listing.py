@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from buildperm.cache.kept_result import CONFIRMED, UNSTABLE, KeptResult
 from buildperm.cache.result_store import FolderStore
@@ -39,13 +39,17 @@ class _StoreSize:
         total = sum(1 for _ in store.every())
         return cls(os.fsdecode(store.folder), total, store.size(), tuple(store.unused()))
 
+    def told(self) -> str:
+        """Return how large it is, and where."""
+        return f"{count(self.results, 'result')}; {self.size / 1e6:.1f} MB in {self.folder}"
+
 
 @dataclass(frozen=True, slots=True)
 class ResultListing:
     """What is kept, of one crate or of all."""
 
     rows: tuple[_Listed, ...]
-    stores: tuple[_StoreSize, ...] = field(default=())
+    stores: tuple[_StoreSize, ...]
 
     @classmethod
     def of(cls, crate: str | None) -> ResultListing:
@@ -54,25 +58,18 @@ class ResultListing:
         Raises:
             BuildpermError: Nothing is kept of this crate, or a store cannot be used.
         """
-        own, *others = stores = result_inventory.every_store()
-        rows = [
-            _Listed(result, result_inventory.is_of_modules(store), store in others)
-            for store, _, _, result in result_inventory.of_crate(stores, crate)
-        ]
+        stores = result_inventory.every_store()
+        rows = []
+        for store, _, _, result in result_inventory.of_crate(stores, crate):
+            is_of_module = result_inventory.is_of_modules(store)
+            is_shared = not is_of_module and store is not stores[0]
+            rows.append(_Listed(result, is_of_module, is_shared))
         rows.sort(key=lambda row: (row.result.name, row.result.version))
-        return cls(tuple(rows), tuple(map(_StoreSize.of, (own, *others))))
+        return cls(tuple(rows), tuple(map(_StoreSize.of, stores)))
 
     def lines(self) -> Iterator[str]:
         """Return one line a result."""
         return (f"{result_inventory.title(row.result)}  {_told(row)}" for row in self.rows)
-
-    def messages(self) -> Iterator[str]:
-        """Return what a person wants to know of the stores: a warning, or how large one is."""
-        for store in self.stores:
-            for line in store.unused:
-                yield f"warning: {line}: what lies there is not used"
-            total = count(store.results, "result")
-            yield f"{total}; {store.size / 1e6:.1f} MB in {store.folder}"
 
     def document(self) -> dict[str, object]:
         """Return all of it for machines."""
@@ -123,7 +120,7 @@ def _entry(row: _Listed) -> dict[str, object]:
     return {
         "package": package_entry(result.name, result.version, result.source),
         "kind": "wasi" if row.is_of_module else "run",
-        "shared": row.is_shared and not row.is_of_module,
+        "shared": row.is_shared,
         "state": result.state,
         "why": result.why or None,
         "recorded": result.made_s,

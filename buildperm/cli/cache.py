@@ -105,8 +105,10 @@ def _show(crate: str | None, form: str) -> int:
 
     found = ResultListing.of(crate)
     options.answer(found, form)
-    for message in found.messages():
-        console.print_message(message)
+    for store in found.stores:
+        for line in store.unused:
+            console.print_warning(f"{line}: what lies there is not used")
+        console.print_message(store.told())
     return ExitCode.OK
 
 
