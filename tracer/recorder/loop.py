@@ -404,6 +404,8 @@ class Recorder:
         if program:
             self._writer.executed(before, program, requested, argv, 0, False)
         process = self._tree.executed(pid, former, program, argv)
+        if former != pid:
+            self._affinity.forget(former)  # Gone without an end: its ID may be used again.
 
         def begin() -> None:
             self._begin_program(process, argv)

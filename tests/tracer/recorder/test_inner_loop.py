@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from buildperm.tracer.recorder import inner_loop as under_test
 from buildperm.tracer.recording.event import DirectivePrinted, Executed, FileOpened
-from tests.programs import program_text
+from tests.programs import CHILDREN, program_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -172,6 +172,46 @@ def test_any_calls_are_recorded_as_by_the_python_loop(
 ) -> None:
     words = [word for step in steps for word in step]
     both(child("opens"), *words, "again", "3", "fork", "again", "5", "run", *words, "again", "2")
+
+
+@pytest.fixture(name="late", params=[2, 3])
+def _late(tmp_path: Path, request: pytest.FixtureRequest) -> bytes:
+    """Return the library, which is told of a fork after so many calls of whoever was made."""
+    library = tmp_path / "late.so"
+    flags = ["-fvisibility=hidden", "-fPIC", "-shared", "-Dwaitpid=late_waitpid"]
+    source = CHILDREN / "late_reports.c"
+    entries = f"-DENTRIES={request.param}"
+    subprocess.run(["cc", *flags, entries, "-o", library, source, *STOPS.glob("*.c")], check=True)
+    return library.read_bytes()
+
+
+@only_once
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ["open", "0", "file", "open", "0", "none", "open", "0", "file", "open", "1", "file"],
+        ["execute", "/none/cc", "execute", "/none/gcc", "open", "0", "link/file", "run"],
+        ["in-thread", "0", "file", "open", "0", "new", "in-thread", "0", "file"],
+        ["fork", "open", "0", "file", "fork", "open", "0", "none", "run", "open", "0", "none"],
+    ],
+    ids=["opens", "executes", "in-threads", "forks"],
+)
+@pytest.mark.parametrize(
+    "collects", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["events", "asked"]
+)
+def test_who_was_made_is_recorded_however_late_that_is_told(
+    both: Callable[..., Recorded],
+    child: Callable[..., Path],
+    steps: list[str],
+    late: bytes,
+    collects: bool,
+) -> None:
+    words = ["open", "0", "file", "fork", *steps, "open", "0", "/etc/hostname", "again", "2"]
+
+    recorded = both(child("opens"), *words, library=late, collects=collects)
+
+    plain = both(child("opens"), *words, collects=collects)
+    assert recorded.asked == plain.asked
 
 
 @only_once

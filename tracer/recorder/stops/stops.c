@@ -263,6 +263,7 @@ static bool at_exit_stop(int tid) {
     taken.tid = tid, taken.can_note = false, taken.found_size = 0, start.size = 0;
     if (value > -RESTARTING) {
         if (is_collecting && !thread->executes) note_asked(thread, value >= 0 ? OPENED : LOOKED);
+        if (thread->chain == UNKNOWN) return false; /* Meanwhile it has turned out whose child it is. */
         if (value >= 0 && (thread->executes || thread->is_watched)) return false;
         if (!(value >= 0 ? is_opened_before(thread, (uint32_t)value) : is_failed_before(thread, (int)-value))) {
             return false;

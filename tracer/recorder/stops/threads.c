@@ -45,11 +45,10 @@ EXPORTED void forget(int tid) {
     free(thread);
 }
 
-/* Until the next `know`, all stops of the thread go to Python. It may not be there any more. */
+/* Until the next `know`, all stops of the thread go to Python. It may be in a call, which `take` still returns. */
 EXPORTED void unknow(int tid) {
     struct thread *thread = find_thread(tid);
-    if (thread && thread->pinned) thread->chain = UNKNOWN, thread->in_call = false;
-    else if (thread) forget(tid);
+    if (thread) thread->chain = UNKNOWN;
 }
 
 void drop_threads(void) {
