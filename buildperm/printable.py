@@ -89,7 +89,7 @@ def is_storable(text: str) -> bool:
     """
     if text.isprintable():
         return True
-    from unicodedata import category  # noqa: PLC0415: the supervisor never comes here
+    from unicodedata import category  # The supervisor never comes here.
 
     return not any(category(character) in _UNSTORABLE for character in text)
 

@@ -113,8 +113,8 @@ class FolderStore:
         """See `ResultStore`."""
         if not digest.is_one(key) or not _NAME.issuperset(name):
             raise ValueError("not a name of a result")
-        folder = self._made_folder(b"results", key)
-        _write(folder + b"/" + name.encode() + b".json", blob_form.packed(result.dump()))
+        self._made_folder(b"results", key)
+        _write(self._result_path(key, name), blob_form.packed(result.dump()))
 
     def remove(self, key: str, name: str) -> None:
         """Remove a result, if it is there; its blobs may be those of others as well.
@@ -124,13 +124,27 @@ class FolderStore:
         """
         folder = self._folder(b"results", key)
         try:
-            os.unlink(folder + b"/" + name.encode() + b".json")
+            os.unlink(self._result_path(key, name))
             os.rmdir(folder)
         except FileNotFoundError:
             pass
         except OSError:
             if not os.listdir(folder):
                 raise
+
+    def note_use(self, key: str, name: str) -> None:
+        """Note that a result is in use: others go first where there is no more room."""
+        try:
+            os.utime(self._result_path(key, name))
+        except OSError:
+            pass  # Another build has removed it.
+
+    def last_use_s(self, key: str, name: str) -> float:
+        """Return when a result was filed or restored last, in seconds since the epoch; 0: gone."""
+        try:
+            return os.lstat(self._result_path(key, name)).st_mtime
+        except OSError:
+            return 0.0
 
     def blob(self, named: str, size: int) -> bytes:
         """See `ResultStore`."""
@@ -241,6 +255,9 @@ class FolderStore:
             raise ValueError("not a digest")
         text = named.encode()
         return self.folder + b"/" + what + b"/" + text[:2] + b"/" + text
+
+    def _result_path(self, key: str, name: str) -> bytes:
+        return self._folder(b"results", key) + b"/" + name.encode() + b".json"
 
     def _made_folder(self, what: bytes, named: str) -> bytes:
         """Make the folder above that of `named`; return the latter.

@@ -169,6 +169,7 @@ class CachedRun:
             self._prepare()
             return None
         self._outcome = "restored"
+        self._store.note_use(self.key, self._near[0].name)
         return made
 
     def put_back(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from buildperm.cache import digest, module_result
 from buildperm.cache.kept_result import KeptResult
@@ -17,7 +19,7 @@ from buildperm.sandbox import private_cache
 from buildperm.workflow import wasi_settings
 
 MOST_BYTES = 1 << 30
-"""Above it the oldest results go at the end of a build."""
+"""Above it the results that were used longest ago go at the end of a build."""
 
 _YOUNG_S = 3600  # A blob may be of a result that is about to be filed.
 
@@ -71,40 +73,84 @@ def clear(crate: str | None) -> int:
     for store in stores:
         if crate is None and is_of_modules(store):
             _forget_modules(_top(store))
-        _forget_unused(store, young_s=0.0 if crate is None else _YOUNG_S)
+        _forget_unused(store, _summaries(store), young_s=0.0 if crate is None else _YOUNG_S)
     console.print_message(f"{count(len(found), 'result')} removed")
     return ExitCode.OK
 
 
 def hold_to_limit(folder: bytes, most: int = MOST_BYTES) -> None:
-    """Remove the oldest results until a store takes no more than so many bytes.
+    """Remove the results that were used longest ago until a store takes no more than so many bytes.
 
-    Another build may be at it: what it cannot find any more, it makes anew.
+    Another build may be at it: what it cannot find any more, it makes anew. What another build may
+    be about to name stays for an hour, and does not count.
     """
     try:
         store = FolderStore(folder)
         size = store.size()
         if size <= most:
             return
-        for key, name, _ in sorted(store.every(), key=lambda item: item[2].made_s):
-            store.remove(key, name)
-            _forget_unused(store, _YOUNG_S)
-            if store.size() <= most * 3 // 4:
-                return
+        kept = _summaries(store)
+        gone = _beyond(store, kept, size, most)
+        for each in kept[:gone]:
+            store.remove(each.key, each.name)
+        _forget_unused(store, kept[gone:], _YOUNG_S)
     except (OSError, StoreError):
         return  # The next build tries again.
 
 
-def _forget_unused(store: FolderStore, young_s: float) -> None:
-    """Remove the blobs that no result names, nor any blob of one."""
-    blobs = {
-        (str(named), int(size))
-        for _, _, result in store.every()
-        for named, size, _ in result.blobs()
-    }
-    used = {named for named, _ in blobs}
-    for blob in blobs:
-        used.update(part for part, _ in _parts(store, *blob))
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    """What of a result decides how long it stays."""
+
+    used_s: float
+    key: str
+    name: str
+    blobs: frozenset[str]
+    """All that it needs: those that it names, and the parts of those."""
+
+
+def _summaries(store: FolderStore) -> list[_Summary]:
+    """Return all results of a store, those first that were used longest ago."""
+    parts: dict[tuple[str, int], list[str]] = {}
+    kept = []
+    for key, name, result in store.every():
+        blobs = {(str(named), int(size)) for named, size, _ in result.blobs()}
+        for blob in blobs - parts.keys():
+            parts[blob] = [blob[0], *(part for part, _ in _parts(store, *blob))]
+        needed = frozenset(named for blob in blobs for named in parts[blob])
+        kept.append(_Summary(store.last_use_s(key, name), key, name, needed))
+    return sorted(kept, key=lambda each: each.used_s)
+
+
+def _beyond(store: FolderStore, kept: Sequence[_Summary], size: int, most: int) -> int:
+    """Return how many results go where all of them take more than `most` bytes.
+
+    They then leave a quarter of it free, so that not each build has to do this again.
+
+    Args:
+        store: Where they are.
+        kept: Those first that go first.
+        size: What the whole store takes, in bytes.
+        most: In bytes.
+    """
+    sizes = {named: about.st_size for named, about in store.blobs()}
+    without_blobs = size - sum(sizes.values())
+    of_each = without_blobs // max(1, len(kept))
+    uses = Counter(named for each in kept for named in each.blobs)
+    total = without_blobs + sum(sizes.get(named, 0) for named in uses)
+    if total <= most:
+        return 0
+    for gone, each in enumerate(kept):
+        if total <= most * 3 // 4:
+            return gone
+        uses.subtract(each.blobs)
+        total -= of_each + sum(sizes.get(named, 0) for named in each.blobs if not uses[named])
+    return len(kept)
+
+
+def _forget_unused(store: FolderStore, kept: Iterable[_Summary], young_s: float) -> None:
+    """Remove the blobs that no result needs, and that nobody has used for so many seconds."""
+    used = frozenset(named for each in kept for named in each.blobs)
     before_s = time.time() - young_s
     for named, about in store.blobs():
         if named not in used and about.st_mtime <= before_s:

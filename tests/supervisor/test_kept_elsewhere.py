@@ -86,3 +86,17 @@ def test_so_many_results_are_kept_below_one_key(first: Bench) -> None:
         if each[1] == "$MANIFEST_DIR/read"
     ]
     assert sorted(contents.count(each) for each in set(contents)) == [1, 63]  # The new one is kept.
+
+
+def test_what_is_restored_is_in_use(first: Bench) -> None:
+    """What nobody uses goes first where there is no more room."""
+    placed = first.script(BODY)
+    kept_results.until_restored(first, placed)
+    assert first.kept is not None
+    results = list(first.kept.glob("1/results/*/*/*.json"))
+    for path in results:
+        os.utime(path, (0, 0))
+
+    assert kept_results.outcome(first, placed)[0] == "restored"
+
+    assert sum(path.stat().st_mtime > 0 for path in results) == 1
