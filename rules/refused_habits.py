@@ -16,8 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_READS = frozenset(each for each in baseline.QUIET if "*" not in each and each[0] == "/")
-_READS = (_READS | baseline.PASSED_BY) - {*baseline.OF_PROGRAMS, "/proc", "/proc/self"}
+_PROGRAM_READS = frozenset(each for each in baseline.QUIET if "*" not in each and each[0] == "/")
+_PROGRAM_READS = (_PROGRAM_READS | baseline.PASSED_BY) - {"/proc", "/proc/self"}
+_READS = _PROGRAM_READS - set(baseline.OF_PROGRAMS)
 # Folders that LD_LIBRARY_PATH names, as Cargo sets it: who looks for a library lists them.
 _LISTINGS = tuple(
     each for each in baseline.QUIET if each.startswith("$TARGET_DIR") and "**" not in each
@@ -32,9 +33,15 @@ CALLS = frozenset(
 """Names, as events have them."""
 
 
-def is_read(path: bytes, places: Mapping[str, bytes]) -> bool:
-    """Tell whether reading this is such a habit."""
-    if encode(path) in _READS:
+def is_read(path: bytes, places: Mapping[str, bytes], *, is_direct: bool) -> bool:
+    """Tell whether reading this is such a habit.
+
+    Args:
+        path: What is read.
+        places: Where the run is.
+        is_direct: The script itself reads it, not a program that it has started.
+    """
+    if encode(path) in (_READS if is_direct else _PROGRAM_READS):
         return True
     target = locate(path, places)
     return any(matches(pattern, target) for pattern in _LISTINGS)

@@ -11,6 +11,7 @@ from buildperm.cache.run_inputs import RunInputs, is_plain_device
 from buildperm.rules import refused_habits
 from buildperm.supervisor import own_links
 from buildperm.tracer.notation import encode
+from buildperm.tracer.recorder.writer import refused_attempt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from buildperm.cache.path_tokens import PathTokens
     from buildperm.supervisor.tree_supervision import EndedRun
     from buildperm.supervisor.verdict import RunVerdict
+    from buildperm.tracer.recorder.writer import Writer
 
 _MOVES = ("renamed", "linked")
 
@@ -81,10 +83,8 @@ def _end(ended: EndedRun, verdict: RunVerdict, tokens: PathTokens) -> str:
         return "its recording is not complete"
     if writer.dropped or writer.dropped_refusals or writer.dropped_writes:
         return "not all that it did fits into a recording"
-    if writer.refused != sum(
-        writer.times(key) for key in writer.events() if _is_habit(key, tokens)
-    ):
-        return "it was refused something"
+    if refusal := _refusal(writer, recorder.script.chain, tokens):
+        return refusal
     if recorder.left_running:
         return "it left something running"
     if recorder.tokens.returned:
@@ -94,14 +94,30 @@ def _end(ended: EndedRun, verdict: RunVerdict, tokens: PathTokens) -> str:
     return ""
 
 
-def _is_habit(key: tuple[object, ...], tokens: PathTokens) -> bool:
+def _refusal(writer: Writer, own: int, tokens: PathTokens) -> str:
+    """Say what the run was refused, if that was more than habits."""
+    habits = {key for key in writer.events() if _is_habit(key, own, tokens)}
+    if writer.refused == sum(map(writer.times, habits)):
+        return ""
+    for key in writer.events():
+        attempt = None if key in habits else refused_attempt(key)
+        if attempt is not None:
+            return f"it was refused to {attempt[0]} {encode(attempt[1])}"
+        if key[0] == "call" and key not in habits:
+            return f"it was refused the call {key[2]}"
+    return "it was refused something"
+
+
+def _is_habit(key: tuple[object, ...], own: int, tokens: PathTokens) -> bool:
     """Tell whether an event is a refusal that no run with the same grants can do without.
 
+    `own` is the script's own chain of programs.
     What is at the path of an open, or that nothing is, is an input: `AskedPaths.looked` has it.
     """
     match key:
-        case ("opened", _, bytes(path), "read", False, int(errno), True, False, _):
-            return errno == EACCES and refused_habits.is_read(path, tokens.places)
+        case ("opened", chain, bytes(path), "read", False, int(errno), True, False, _):
+            is_habit = refused_habits.is_read(path, tokens.places, is_direct=chain == own)
+            return errno == EACCES and is_habit
         case ("opened", _, bytes(path), "write" | "read-write", False, int(errno), True, False, _):
             return errno == EACCES and encode(path) in refused_habits.WRITES
         case ("call", _, str(name), _):

@@ -312,7 +312,8 @@ def check_recording(request: dict[str, Any], scratch: Path) -> None:
     for event in recording.events:
         # A few habits are refused each time, whatever is there: no executor of ours keeps others.
         is_habit = isinstance(event, FileOpened) and (
-            encode(event.path) in baseline.QUIET or refused_habits.is_read(event.path, places)
+            encode(event.path) in baseline.QUIET
+            or refused_habits.is_read(event.path, places, is_direct=False)
         )
         if getattr(event, "refused", False) and not is_habit:
             raise EngineError("its recording says that something was refused")

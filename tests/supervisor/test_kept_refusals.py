@@ -78,6 +78,39 @@ def test_what_is_there_then_counts(bench: Bench, change: str) -> None:
     assert made != "Permission denied"
 
 
+LISTING = """
+import os, subprocess
+folder = {folder!r}
+if {is_direct}:
+    try:
+        os.listdir(folder)
+    except OSError as error:
+        said = error.strerror
+else:
+    listed = subprocess.run(["/bin/ls", folder], capture_output=True, text=True)
+    said = "Permission denied" if "Permission denied" in listed.stderr else listed.stdout
+with open(os.environ["OUT_DIR"] + "/made", "w") as file:
+    file.write(said)
+"""
+
+
+@pytest.mark.parametrize("folder", ["/etc", "/var/cache/ldconfig"])
+def test_what_only_programs_look_at_out_of_habit_keeps_no_result_of_others(
+    bench: Bench, folder: str
+) -> None:
+    """Without /var/cache/ldconfig, ldconfig(8) looks at each library, as libtool has it do."""
+    if not Path(folder).is_dir():
+        pytest.skip(f"there is no {folder} here")
+    bench.grants = {"exec": ["ls"]}
+
+    direct = bench.script(LISTING.format(folder=folder, is_direct=True))
+    assert kept_results.run(bench, direct)[1]["outcome"] == "not kept"
+
+    by_tool = bench.script(LISTING.format(folder=folder, is_direct=False))
+    found = kept_results.until_restored(bench, by_tool)
+    assert {made for _, made in found} == {"Permission denied"}
+
+
 def test_who_is_refused_another_folder_is_not_kept(bench: Bench) -> None:
     folder = bench.target / "other/mine"
     folder.mkdir(parents=True)
@@ -85,4 +118,4 @@ def test_who_is_refused_another_folder_is_not_kept(bench: Bench) -> None:
     _, said = kept_results.run(bench, bench.script(BODY.format(folder=str(folder))))
 
     assert said["outcome"] == "not kept"
-    assert "not kept: it was refused something" in said["why"]
+    assert f"not kept: it was refused to read {folder}" in said["why"]

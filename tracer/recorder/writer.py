@@ -230,19 +230,7 @@ class Writer:
 
     def refused_attempts(self) -> Iterator[tuple[str, bytes]]:
         """Yield what was refused: a verb, and the path or the address that it was about."""
-        for key in self._events:
-            match key:
-                case ("opened", _, bytes(path), mode, creates, _, True, *_):
-                    is_read = mode in ("read", "path", "look") and not creates
-                    yield "read" if is_read else "write", path
-                case ("executed", _, bytes(path), _, _, _, True):
-                    yield "run", path
-                case ("changed", _, _, bytes(path), _, _, True, *_):
-                    yield "change", path
-                case ("socket", _, _, _, str(address), _, True, *_):
-                    yield "reach", address.encode()
-                case _:
-                    pass
+        yield from filter(None, map(refused_attempt, self._events))
 
     def refuse_folders(self, paths: Container[bytes]) -> None:
         """Count the folders as refused that could not be made as there are files of ours."""
@@ -336,6 +324,25 @@ class Writer:
 def first_line(header: Mapping[str, object]) -> str:
     """Return the first line of a recording; `header` as `Writer.save` takes it."""
     return json_line.value({"type": "header", "version": VERSION, **header}) + "\n"
+
+
+def refused_attempt(key: Key) -> tuple[str, bytes] | None:
+    """Return of an event a verb, and the path or the address that it was about, if it was refused.
+
+    None for a refused call or directive, which are about none.
+    """
+    match key:
+        case ("opened", _, bytes(path), mode, creates, _, True, *_):
+            is_read = mode in ("read", "path", "look") and not creates
+            return "read" if is_read else "write", path
+        case ("executed", _, bytes(path), _, _, _, True):
+            return "run", path
+        case ("changed", _, _, bytes(path), _, _, True, *_):
+            return "change", path
+        case ("socket", _, _, _, str(address), _, True, *_):
+            return "reach", address.encode()
+        case _:
+            return None
 
 
 def _written(key: Key) -> bytes | None:
