@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _PROGRAM_READS = frozenset(each for each in baseline.QUIET if "*" not in each and each[0] == "/")
 _PROGRAM_READS = (_PROGRAM_READS | baseline.PASSED_BY) - {"/proc", "/proc/self"}
+_PROGRAM_READS |= {"/proc/self/fd"}  # Who closes all descriptors lists it.
 _READS = _PROGRAM_READS - set(baseline.OF_PROGRAMS)
 # Folders that LD_LIBRARY_PATH names, as Cargo sets it: who looks for a library lists them.
 _LISTINGS = tuple(
@@ -31,6 +32,11 @@ CALLS = frozenset(
     each for each in baseline.QUIET if each.replace("_", "").isalnum() or "SECCOMP" in each
 )
 """Names, as events have them."""
+
+
+def is_socket(address: str) -> bool:
+    """Tell whether connecting there is such a habit: seccomp(2) does not see where to."""
+    return any(matches(pattern, address) for pattern in baseline.QUIET_SOCKETS)
 
 
 def is_read(path: bytes, places: Mapping[str, bytes], *, is_direct: bool) -> bool:

@@ -120,6 +120,8 @@ def _is_habit(key: tuple[object, ...], own: int, tokens: PathTokens) -> bool:
             return errno == EACCES and is_habit
         case ("opened", _, bytes(path), "write" | "read-write", False, int(errno), True, False, _):
             return errno == EACCES and encode(path) in refused_habits.WRITES
+        case ("socket", _, "connected", "unix", str(address), int(errno), True, *_):
+            return errno == EACCES and refused_habits.is_socket(address)
         case ("call", _, str(name), _):
             return name in refused_habits.CALLS
         case _:
@@ -144,8 +146,8 @@ def _event(key: tuple[object, ...], own: tuple[bytes, ...], collector: RunInputs
                 collector.add_looked(each)
         case ("executed", _, bytes(path), _, _, 0, *_):
             collector.add_executed(path)
-        case ("socket", _, str(use), _, address, *_):
-            if use != "created":
+        case ("socket", _, str(use), _, str(address), _, refused, *_):
+            if use != "created" and not (refused and refused_habits.is_socket(address)):
                 return f"it used a socket: {use} {address}"
         case ("call", _, str(name), *_) if name not in refused_habits.CALLS:
             return f"it was refused the call {name}"

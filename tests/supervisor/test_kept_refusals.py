@@ -111,6 +111,45 @@ def test_what_only_programs_look_at_out_of_habit_keeps_no_result_of_others(
     assert {made for _, made in found} == {"Permission denied"}
 
 
+CONNECTING = """
+import os, socket
+try:
+    socket.socket(socket.AF_UNIX).connect({path!r})
+    said = "connected"
+except OSError as error:
+    said = error.strerror
+with open(os.environ["OUT_DIR"] + "/made", "w") as file:
+    file.write(said)
+"""
+
+
+def test_who_asks_for_the_name_of_a_user_is_kept(bench: Bench) -> None:
+    """tar(1) does; whether somebody listens makes no difference."""
+    placed = bench.script(CONNECTING.format(path="/run/nscd/socket"))
+
+    found = kept_results.until_restored(bench, placed)
+
+    assert {made for _, made in found} == {"Permission denied"}
+
+
+def test_who_is_refused_another_socket_is_not_kept(bench: Bench) -> None:
+    placed = bench.script(CONNECTING.format(path="/run/other/socket"))
+
+    _, said = kept_results.run(bench, placed)
+
+    assert said["outcome"] == "not kept"
+    assert "not kept: it was refused to reach /run/other/socket" in said["why"]
+
+
+def test_who_lists_its_descriptors_in_vain_is_kept(bench: Bench) -> None:
+    """xargs(1) does, to close them."""
+    placed = bench.script(BODY.format(folder="/proc/self/fd"))
+
+    found = kept_results.until_restored(bench, placed)
+
+    assert {made for _, made in found} == {"Permission denied"}
+
+
 def test_who_is_refused_another_folder_is_not_kept(bench: Bench) -> None:
     folder = bench.target / "other/mine"
     folder.mkdir(parents=True)
