@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from buildperm.cache.path_tokens import PathTokens
     from buildperm.cache.result_store import ResultStore
 
-MOST_BYTES = 256 << 20
+MOST_BYTES = 512 << 20
 """More than this is not kept of one run."""
+
+MOST_FILE_BYTES = 256 << 20
+"""Nor is a larger file, which has to fit into memory several times."""
 
 MOST_FILES = 20_000
 DEEPEST = 200
@@ -79,6 +82,9 @@ class OutputTaker:
                 self.left.append([FOLDER, shown, about.st_mode & 0o777])
                 self._list(path, shown + "/")
             elif stat.S_ISREG(about.st_mode):
+                if about.st_size > MOST_FILE_BYTES:
+                    size = f"{MOST_FILE_BYTES >> 20} MiB"
+                    raise NotKeptError(f"`$OUT_DIR/{shown}` has more than {size}")
                 self._bytes += about.st_size
                 if self._bytes > MOST_BYTES:
                     raise NotKeptError(f"it has left more than {MOST_BYTES >> 20} MiB")

@@ -181,6 +181,7 @@ class RunInputs:
         current, links = self._heads.get(head, (b"", 0)) if last != b".." else (b"", 0)
         is_head_known = bool(current)
         pending = [last] if is_head_known else path.split(b"/")[::-1]
+        steps: list[tuple[bytes, tuple[bytes, ...]]] = []  # Each link, and what came behind it.
         while pending:
             if len(pending) == 1 and not is_head_known:  # All but the last is done.
                 is_head_known = True
@@ -206,8 +207,10 @@ class RunInputs:
                 current = place
                 continue
             links += 1
+            steps.append((place, tuple(pending)))
             if links > _LINKS_MOST:
-                self._refuse(path, "leads through too many links")
+                if not self._is_own_circle(steps):
+                    self._refuse(path, "leads through too many links")
                 return b""
             if target.startswith(b"/"):
                 current = b""
@@ -216,6 +219,14 @@ class RunInputs:
             pending += target.split(b"/")[::-1]
         current = current or b"/"
         return b"" if self._is_own(current) else current
+
+    def _is_own_circle(self, steps: list[tuple[bytes, tuple[bytes, ...]]]) -> bool:
+        """Tell whether links of its own lead in a circle, so that nothing else was looked at.
+
+        Each `configure` makes one, when it tries what `ln -s` does.
+        """
+        begin = steps.index(steps[-1])
+        return begin < len(steps) - 1 and all(self._is_own(place) for place, _ in steps[begin:])
 
     def _link(self, place: bytes) -> bytes | None:
         """Return the text of a link, nothing for what is none; None where the way ends here."""

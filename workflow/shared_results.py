@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from buildperm import __version__
 from buildperm.cache import blob_form, digest
 from buildperm.cache.kept_result import CONFIRMED, KeptResult
-from buildperm.cache.output_copy import MOST_BYTES
+from buildperm.cache.output_copy import MOST_BYTES, MOST_FILE_BYTES
 from buildperm.cache.result_store import FolderStore, StoreError
 from buildperm.cargo import result_folder
 from buildperm.errors import BuildpermError, ExitCode
@@ -148,7 +148,8 @@ class Taking:
             return
         raw = self._fetched(entry.result, entry.size)
         result = shared_entry.opened_result(raw, entry, on_shelf)
-        if sum(int(size) for _, size, _ in result.blobs()) > 2 * MOST_BYTES:
+        sizes = [int(size) for _, size, _ in result.blobs()]
+        if max(sizes) > MOST_FILE_BYTES or sum(sizes) > MOST_BYTES + MOST_FILE_BYTES:
             raise NotUsedError("what came of it is too large")
         for named, size, _ in result.blobs():
             self._take_blob(str(named), int(size))

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from buildperm.cache.output_copy import DEEPEST, MOST_BYTES, MOST_FILES
+from buildperm.cache.output_copy import DEEPEST, MOST_FILE_BYTES, MOST_FILES
 from buildperm.errors import CannotEnforceError
 from buildperm.printable import log_text
 from buildperm.rules.pattern import covers
@@ -65,7 +65,7 @@ def run(request: dict[str, Any]) -> dict[str, object]:
         wasi.preopen_dir(os.fsdecode(real), os.fsdecode(decode(guest)), is_writable)
     for name in ("stdout", "stderr"):
         setattr(wasi, f"{name}_file", os.fsdecode(decode(request[name])))
-    most = min(int(request["bytes"]), MOST_BYTES)
+    most = min(int(request["bytes"]), MOST_FILE_BYTES)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     confined_command.confine(rights, starts=False)

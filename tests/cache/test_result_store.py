@@ -278,6 +278,18 @@ def test_folders_that_are_given_to_a_group_stay_so(store: FolderStore, tmp_path:
     assert (there / "sub").stat().st_mode == (here / "sub").stat().st_mode
 
 
+def test_a_file_that_is_too_large_is_not_kept(
+    store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buildperm.cache.output_copy.MOST_FILE_BYTES", 1 << 20)
+    (tmp_path / "fits").write_bytes(bytes(1 << 20))
+    OutputTaker(store, PathTokens({})).take(str(tmp_path).encode())
+    (tmp_path / "large").write_bytes(bytes((1 << 20) + 1))
+
+    with pytest.raises(NotKeptError, match="OUT_DIR/large` has more than 1 MiB"):
+        OutputTaker(store, PathTokens({})).take(str(tmp_path).encode())
+
+
 def test_too_many_files_are_not_kept(
     store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

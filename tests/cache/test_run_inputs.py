@@ -441,12 +441,56 @@ def test_what_leads_through_a_process_is_not_kept(path: bytes, place: Path) -> N
     assert "leads through a process" in inputs.reason
 
 
+def test_links_that_lead_on_and_on_are_no_circle(place: Path) -> None:
+    own = place / "made"
+    own.mkdir()
+    (own / "deeper").symlink_to("deeper/still")
+    for number in range(60):
+        (own / str(number)).symlink_to(str(number + 1))
+    inputs = RunInputs(tokens_of(place), [bytes(own)], time.time_ns() + LATER_NS)
+
+    for name in ("deeper", "0"):
+        inputs.reason = ""
+        inputs.add_looked(bytes(own / name))
+        assert "too many links" in inputs.reason
+
+
 def test_a_circle_of_links_is_not_kept(place: Path) -> None:
     (place / "a").symlink_to("b")
     (place / "b").symlink_to("a")
     inputs = RunInputs(tokens_of(place), [], time.time_ns() + LATER_NS)
 
     inputs.add_looked(os.fsencode(place / "a"))
+
+    assert "too many links" in inputs.reason
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_circle_of_its_own_leads_nowhere_else(place: Path, is_gone: bool) -> None:
+    """As `configure` makes it, to see what `ln -s` does, and removes it."""
+    own = place / "made"
+    own.mkdir()
+    circle = {own / "itself": "itself", own / "a": str(own / "b"), own / "b": "./a"}
+    for link, text in circle.items():
+        if not is_gone:
+            link.symlink_to(text)
+    made = {bytes(link): {text.encode()} for link, text in circle.items()}
+    inputs = RunInputs(tokens_of(place), [bytes(own)], time.time_ns() + LATER_NS, made=made)
+
+    for link in circle:
+        inputs.add_looked(bytes(link))
+
+    assert (inputs.reason, inputs.inputs()) == ("", [])
+
+
+@pytest.mark.parametrize("own", ["made", "elsewhere"])
+def test_a_circle_that_is_not_all_its_own_is_not_kept(place: Path, own: str) -> None:
+    (place / "made").mkdir()
+    (place / "made/in").symlink_to("../back")
+    (place / "back").symlink_to("made/in")
+    inputs = RunInputs(tokens_of(place), [bytes(place / own)], time.time_ns() + LATER_NS)
+
+    inputs.add_looked(bytes(place / "made/in"))
 
     assert "too many links" in inputs.reason
 
