@@ -73,7 +73,7 @@ def clear(crate: str | None) -> int:
     for store in stores:
         if crate is None and is_of_modules(store):
             _forget_modules(_top(store))
-        _forget_unused(store, _summaries(store), young_s=0.0 if crate is None else _YOUNG_S)
+        _forget_unused(store, _uses_of(store), young_s=0.0 if crate is None else _YOUNG_S)
     console.print_message(f"{count(len(found), 'result')} removed")
     return ExitCode.OK
 
@@ -89,7 +89,7 @@ def hold_to_limit(folder: bytes, most: int = MOST_BYTES) -> None:
         size = store.size()
         if size <= most:
             return
-        kept = _summaries(store)
+        kept = _uses_of(store)
         gone = _beyond(store, kept, size, most)
         for each in kept[:gone]:
             store.remove(each.key, each.name)
@@ -99,7 +99,7 @@ def hold_to_limit(folder: bytes, most: int = MOST_BYTES) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Summary:
+class _ResultUse:
     """What of a result decides how long it stays."""
 
     used_s: float
@@ -109,7 +109,7 @@ class _Summary:
     """All that it needs: those that it names, and the parts of those."""
 
 
-def _summaries(store: FolderStore) -> list[_Summary]:
+def _uses_of(store: FolderStore) -> list[_ResultUse]:
     """Return all results of a store, those first that were used longest ago."""
     parts: dict[tuple[str, int], list[str]] = {}
     kept = []
@@ -118,11 +118,11 @@ def _summaries(store: FolderStore) -> list[_Summary]:
         for blob in blobs - parts.keys():
             parts[blob] = [blob[0], *(part for part, _ in _parts(store, *blob))]
         needed = frozenset(named for blob in blobs for named in parts[blob])
-        kept.append(_Summary(store.last_use_s(key, name), key, name, needed))
+        kept.append(_ResultUse(store.last_use_s(key, name), key, name, needed))
     return sorted(kept, key=lambda each: each.used_s)
 
 
-def _beyond(store: FolderStore, kept: Sequence[_Summary], size: int, most: int) -> int:
+def _beyond(store: FolderStore, kept: Sequence[_ResultUse], size: int, most: int) -> int:
     """Return how many results go where all of them take more than `most` bytes.
 
     They then leave a quarter of it free, so that not each build has to do this again.
@@ -148,7 +148,7 @@ def _beyond(store: FolderStore, kept: Sequence[_Summary], size: int, most: int) 
     return len(kept)
 
 
-def _forget_unused(store: FolderStore, kept: Iterable[_Summary], young_s: float) -> None:
+def _forget_unused(store: FolderStore, kept: Iterable[_ResultUse], young_s: float) -> None:
     """Remove the blobs that no result needs, and that nobody has used for so many seconds."""
     used = frozenset(named for each in kept for named in each.blobs)
     before_s = time.time() - young_s
