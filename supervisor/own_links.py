@@ -21,19 +21,35 @@ _LONGEST = 4096  # Bytes of a path: path_resolution(7), PATH_MAX.
 def of(events: Iterable[tuple[object, ...]]) -> dict[bytes, set[bytes]] | None:
     """Return the texts of links by place; None where there are too many to follow.
 
+    An empty text stands for a folder that was there before or since.
+
     Args:
         events: See `Writer.events`.
     """
     made: dict[bytes, set[bytes]] = {}
+    folders: dict[bytes, set[bytes]] = {}
     moves: dict[bytes, set[bytes]] = {}
     for key in events:
         match key:
             case ("changed", _, "symlinked", bytes(path), bytes(text), 0, *_):
                 made.setdefault(path, set()).add(text)
+            case ("changed", _, "directory-made", bytes(path), _, 0, *_):
+                folders[path] = {b""}
             case ("changed", _, str(change), bytes(path), bytes(former), 0, *_) if change in _MOVES:
                 moves.setdefault(former, set()).add(path)
             case _:
                 pass
+    if not made:
+        return made
+    if not (_spread(made, moves) and _spread(folders, moves)):
+        return None
+    for place in made.keys() & folders.keys():
+        made[place].add(b"")
+    return made
+
+
+def _spread(made: dict[bytes, set[bytes]], moves: dict[bytes, set[bytes]]) -> bool:
+    """Add the places where what was made can have been moved to; False if there are too many."""
     pending = list(made) if moves else []
     while pending:
         place = pending.pop()
@@ -43,14 +59,18 @@ def of(events: Iterable[tuple[object, ...]]) -> dict[bytes, set[bytes]] | None:
                 texts |= made[place]
                 pending.append(other)
         if len(made) > _MOST or len(place) > _LONGEST:
-            return None
-    return made
+            return False
+    return True
 
 
 def lead_out(texts: Iterable[bytes], own: tuple[bytes, ...]) -> bool:
-    """Tell whether one of these links may lead out of its folders: by itself, others none."""
+    """Tell whether one of these links may lead out of its folders: by itself, others none.
+
+    What was looked at through a folder in its place may have been anywhere.
+    """
     return any(
-        b".." in text.split(b"/")
+        not text
+        or b".." in text.split(b"/")
         or (text.startswith(b"/") and not any((text + b"/").startswith(o + b"/") for o in own))
         for text in texts
     )

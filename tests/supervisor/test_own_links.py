@@ -50,6 +50,11 @@ UNCLEAR = {
 os.symlink(package, "l"); there("l/flag"); os.remove("l"); os.symlink("1", "l"); there("l/flag")""",
     "a folder now": """
 os.symlink(package, "l"); there("l/flag"); os.remove("l"); os.mkdir("l"); there("l/flag")""",
+    "a folder before, a circle now": """
+os.mkdir("l"); there("l/../../../" + "crate/flag"); os.rmdir("l"); os.symlink("l", "l")
+there("l")""",
+    "a folder that was moved there": """
+os.mkdir("k"); os.rename("k", "l"); there("l/../flag"); os.rmdir("l"); os.symlink("1/2", "l")""",
     "exchanged": """
 os.symlink(UP, "1/2/3/4/5/l"); os.mkdir("q")
 assert ctypes.CDLL(None).renameat2(-100, b"1/2/3/4/5/l", -100, b"q", 2) == 0
