@@ -16,9 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_PROGRAM_READS = frozenset(each for each in baseline.QUIET if "*" not in each and each[0] == "/")
-_PROGRAM_READS = (_PROGRAM_READS | baseline.PASSED_BY) - {"/proc", "/proc/self"}
-_PROGRAM_READS |= {"/proc/self/fd"}  # Who closes all descriptors lists it.
+# Who closes all descriptors lists /proc/self/fd.
+_PROGRAM_READS = {each for each in baseline.QUIET if "*" not in each and each[0] == "/"}
+_PROGRAM_READS = (_PROGRAM_READS | baseline.PASSED_BY | {"/proc/self/fd"}) - {"/proc", "/proc/self"}
 _READS = _PROGRAM_READS - set(baseline.OF_PROGRAMS)
 # Folders that LD_LIBRARY_PATH names, as Cargo sets it: who looks for a library lists them.
 _LISTINGS = tuple(

@@ -146,8 +146,8 @@ def _event(key: tuple[object, ...], own: tuple[bytes, ...], collector: RunInputs
                 collector.add_looked(each)
         case ("executed", _, bytes(path), _, _, 0, *_):
             collector.add_executed(path)
-        case ("socket", _, str(use), _, str(address), _, refused, *_):
-            if use != "created" and not (refused and refused_habits.is_socket(address)):
+        case ("socket", _, str(use), _, address, _, False, *_):  # What is refused is a habit.
+            if use != "created":
                 return f"it used a socket: {use} {address}"
         case ("call", _, str(name), *_) if name not in refused_habits.CALLS:
             return f"it was refused the call {name}"

@@ -174,15 +174,19 @@ def test_any_calls_are_recorded_as_by_the_python_loop(
     both(child("opens"), *words, "again", "3", "fork", "again", "5", "run", *words, "again", "2")
 
 
-@pytest.fixture(name="late", params=[2, 3])
-def _late(tmp_path: Path, request: pytest.FixtureRequest) -> bytes:
-    """Return the library, which is told of a fork after so many calls of whoever was made."""
-    library = tmp_path / "late.so"
-    flags = ["-fvisibility=hidden", "-fPIC", "-shared", "-Dwaitpid=late_waitpid"]
-    source = CHILDREN / "late_reports.c"
-    entries = f"-DENTRIES={request.param}"
-    subprocess.run(["cc", *flags, entries, "-o", library, source, *STOPS.glob("*.c")], check=True)
+def _compiled(folder: Path, *words: str | Path) -> bytes:
+    """Return the library, compiled with these words as well."""
+    library = folder / "other.so"
+    flags = ["-fvisibility=hidden", "-fPIC", "-shared", *words]
+    subprocess.run(["cc", *flags, "-o", library, *STOPS.glob("*.c")], check=True)
     return library.read_bytes()
+
+
+@pytest.fixture(name="late", scope="module", params=[2, 3])
+def _late(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> bytes:
+    """Return the library, which is told of a fork after so many calls of whoever was made."""
+    words = "-Dwaitpid=late_waitpid", f"-DENTRIES={request.param}", CHILDREN / "late_reports.c"
+    return _compiled(tmp_path_factory.mktemp("late"), *words)
 
 
 @only_once
@@ -310,12 +314,10 @@ def test_without_a_library_that_can_be_loaded_python_does_it(
 def test_there_is_an_end_to_what_is_remembered(
     both: Callable[..., Recorded], child: Callable[..., Path], tmp_path: Path
 ) -> None:
-    library = tmp_path / "small.so"
-    flags = ["-fvisibility=hidden", "-fPIC", "-shared", "-DMOST_REPEATS=16"]
-    subprocess.run(["cc", *flags, "-o", library, *STOPS.glob("*.c")], check=True)
+    library = _compiled(tmp_path, "-DMOST_REPEATS=16")
     steps = [word for number in range(50) for word in ("open", "0", "./" * number + "file")]
 
-    recorded = both(child("opens"), *steps, "again", "20", library=library.read_bytes())
+    recorded = both(child("opens"), *steps, "again", "20", library=library)
 
     assert 34 * 20 <= recorded.python_stops < 38 * 20
     (event,) = [
